@@ -1,0 +1,40 @@
+# make demo   the whole story on the bundled sample (make demo QUICK=1: a short form of it)
+# make test   the tests
+# make check  format, lint, types, architecture
+# make bench  the benchmarks, printed as tables
+# Each makes the virtual environment .venv itself; make setup makes it alone.
+
+PYTHON ?= python3.11
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: setup demo test check bench sample clean
+
+setup: $(READY)
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --constraint constraints.txt torch
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+demo: $(READY)
+	$(BIN)/mergedistill demo $(if $(QUICK),--quick)
+
+test: $(READY)
+	$(BIN)/pytest
+
+check: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(READY)
+	@for bench in tests/benchmarks/bench_*.py; do echo "== $$bench"; $(BIN)/python $$bench || exit 1; done
+
+sample: $(READY)
+	$(BIN)/python data/sample/build.py
+
+clean:
+	rm -rf .venv runs build *.egg-info

@@ -1,0 +1,67 @@
+"""Article shards: the Parquet files between `prepare` and `predict`. One row is one article of plain text."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from data.storage import resolve
+from vocab.errors import InputError
+
+ROWS_PER_GROUP = 1000  # a unit of predict is a run of whole row groups, so this is also the finest unit
+
+# The layout of the wikimedia/wikipedia data set, so that it is read as it is.
+SCHEMA = pa.schema([("id", pa.string()), ("url", pa.string()), ("title", pa.string()), ("text", pa.string())])
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Article:
+    """One article: its identity and its plain text."""
+
+    id: str
+    url: str
+    title: str
+    text: str
+
+
+def open_shard(location: str) -> pq.ParquetFile:
+    """An article shard, opened and checked: Parquet, with a string column `text`. Any other layout is an InputError."""
+    filesystem, path = resolve(location)
+    try:
+        file = pq.ParquetFile(filesystem.open_input_file(path))
+    except (pa.ArrowInvalid, OSError) as error:
+        raise InputError(
+            f"{location}: cannot be read as Parquet ({str(error).splitlines()[0]}); run `mergedistill prepare`"
+        ) from None
+    names = file.schema_arrow.names
+    if "text" not in names:
+        raise InputError(f"{location}: found columns {', '.join(names)}; expected a column 'text': rename the column that holds it")
+    kind = file.schema_arrow.field("text").type
+    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+        raise InputError(f"{location}: column 'text' is {kind}; expected string: cast it, or run `mergedistill prepare` on it")
+    return file
+
+
+def read_articles(location: str, row_groups: range | None = None) -> Iterator[tuple[str, str]]:
+    """(doc_id, text) of each article in the given row groups (all by default), in file order.
+
+    An article without an id (no column, or null) is named after its place: "<shard>:<row>". A null text is an InputError.
+    """
+    file = open_shard(location)
+    groups = range(file.num_row_groups) if row_groups is None else row_groups
+    columns = ["id", "text"] if "id" in file.schema_arrow.names else ["text"]
+    row = sum(file.metadata.row_group(group).num_rows for group in range(groups.start)) if len(groups) else 0
+    for group in groups:
+        table = file.read_row_group(group, columns=columns)
+        texts = table.column("text").to_pylist()
+        ids = table.column("id").to_pylist() if "id" in columns else [None] * len(texts)
+        for doc_id, text in zip(ids, texts, strict=True):
+            if text is None:
+                raise InputError(
+                    f"{location}: row {row}: column 'text' is null; expected a string: run `mergedistill prepare` on the file, "
+                    "which skips such rows and counts them"
+                )
+            yield (str(doc_id) if doc_id is not None else f"{PurePosixPath(location).stem}:{row}"), text
+            row += 1

@@ -1,0 +1,62 @@
+"""The shard contract: the schema of one Parquet file of teacher predictions, its path, and the metadata of its footer.
+
+One file is one unit of work (teacher, language, a run of articles of one input shard); one row is one sequence: a window of
+one article. Legend: T tokens of the window, M its masked positions, K top-k logits a masked position.
+"""
+
+import re
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from data.storage import join
+
+SCHEMA_VERSION = 1
+
+
+def _list_of(kind: pa.DataType) -> pa.DataType:
+    # Parquet calls the nested field "element"; any other name would be read back as a schema that differs from the one written.
+    return pa.list_(pa.field("element", kind, nullable=False))
+
+
+SCHEMA = pa.schema(
+    [
+        pa.field("doc_id", pa.string(), nullable=False),  # the article
+        pa.field("window", pa.int32(), nullable=False),  # window of the article × maskings + masking
+        pa.field("input_ids", _list_of(pa.uint32()), nullable=False),  # [T] union ids, masks applied
+        pa.field("mask_positions", _list_of(pa.uint16()), nullable=False),  # [M] strictly increasing
+        pa.field("label_ids", _list_of(pa.uint32()), nullable=False),  # [M] gold union ids
+        pa.field("label_logits", _list_of(pa.float16()), nullable=False),  # [M] the gold id's normalised logit
+        pa.field("topk_ids", _list_of(pa.uint32()), nullable=False),  # [M·K] union ids, best first
+        pa.field("topk_logits", _list_of(pa.float16()), nullable=False),  # [M·K] logit − logsumexp(all logits)
+    ]
+)
+
+# What a gold-only shard (a corpus that is masked but was shown to no teacher) holds: the contract without the teacher's columns.
+GOLD_SCHEMA = pa.schema([SCHEMA.field(name) for name in ("doc_id", "window", "input_ids", "mask_positions", "label_ids")])
+
+# Keys of the footer's metadata; each value is JSON.
+IDENTITY_KEY = b"mergedistill.identity"  # what the labels depend on: see data.identity
+UNIT_KEY = b"mergedistill.unit"  # which unit of work this is
+REPORT_KEY = b"mergedistill.report"  # what computing it cost, and its counters
+
+_PARTITION = re.compile(r"language=(?P<language>[^/]+)/teacher=(?P<teacher>[^/]+)/(?P<name>[^/]+)\.parquet$")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ShardPath:
+    """The partition keys of a shard, and its name: "<input-shard>-<first-row-group>"."""
+
+    language: str
+    teacher: str
+    name: str
+
+    def below(self, predictions: str) -> str:
+        """The shard's location below a folder of predictions."""
+        return join(predictions, f"language={self.language}", f"teacher={self.teacher}", f"{self.name}.parquet")
+
+
+def parse_path(location: str) -> ShardPath | None:
+    """The partition keys in a shard's location, or None if it has not the contract's form."""
+    match = _PARTITION.search(location.replace("\\", "/"))
+    return ShardPath(**match.groupdict()) if match else None

@@ -1,0 +1,174 @@
+"""Masked examples: articles → windows of tokens → masked positions with gold labels. Plain functions on arrays and strings.
+
+Randomness comes from identity: a window's masks are drawn from SHAKE-256 over (seed, doc_id, window, masking), so they are the
+same on any machine, runner, process and order, whatever numpy's version. Legend: T tokens, M masked, V the teacher's vocabulary.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from data.contract import GOLD_SCHEMA
+from data.recipe import Examples as ExampleSettings
+from data.shards import list_column
+from vocab.roles import Roles
+
+CHARACTERS_PER_CALL = 1_000_000  # given to the tokenizer at once: bounds memory, keeps its threads busy
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Example:
+    """One masked window. Ids are of the vocabulary that tokenised it."""
+
+    doc_id: str
+    window: int  # window of the article × maskings + masking
+    input_ids: NDArray[np.uint32]  # [T] masks applied
+    mask_positions: NDArray[np.uint16]  # [M] strictly increasing
+    label_ids: NDArray[np.uint32]  # [M] gold ids
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Alphabet:
+    """What masking needs to know of a vocabulary."""
+
+    roles: Roles
+    maskable: NDArray[np.bool_]  # [V] ids that may be a gold label: no special token, none that has no place in the union
+
+    @property
+    def replacements(self) -> NDArray[np.uint32]:
+        """The ids that a masked position may be replaced with at random (10% of them, as BERT does)."""
+        return np.flatnonzero(self.maskable).astype(np.uint32)
+
+
+def make_examples(
+    articles: Iterable[tuple[str, str]],
+    tokenizer: Any,
+    alphabet: Alphabet,
+    settings: ExampleSettings,
+    seed: int,
+    counters: Counter[str],
+) -> Iterator[Example]:
+    """The masked examples of (doc_id, text) articles, in order. `tokenizer` is a fast tokenizer's backend (tokenizers.Tokenizer).
+
+    A window is at most `settings.max_length` tokens, its first and last the cls and sep tokens. A window with no maskable token
+    (an article of emoji that the vocabulary does not have) gives no example. `counters` gains: articles, characters, windows,
+    tokens (with special tokens, each masking counted), masked_positions, unknown_tokens, windows_without_maskable_token.
+    """
+    roles, replacements = alphabet.roles, alphabet.replacements
+    body = settings.max_length - 2
+    whole_word = settings.masking == "whole-word"
+    for doc_id, ids, words in _tokenise(articles, tokenizer, whole_word, counters):
+        counters["unknown_tokens"] += int(np.count_nonzero(ids == roles.unk))
+        for window, start in enumerate(range(0, len(ids), body)):
+            piece = ids[start : start + body]
+            tokens = np.concatenate(([roles.cls], piece, [roles.sep])).astype(np.uint32)
+            candidates = 1 + np.flatnonzero(alphabet.maskable[piece])
+            if not len(candidates):
+                counters["windows_without_maskable_token"] += 1
+                continue
+            counters["windows"] += 1
+            groups = words[start : start + body][candidates - 1] if whole_word else candidates
+            for masking in range(settings.maskings):
+                draws = _draws(seed, doc_id, window, masking, 2 * len(candidates))
+                chosen = select_positions(candidates, groups, settings.mask_rate, draws[: len(candidates)])
+                counters["tokens"] += len(tokens)
+                counters["masked_positions"] += len(chosen)
+                yield Example(
+                    doc_id=doc_id,
+                    window=window * settings.maskings + masking,
+                    input_ids=corrupt(tokens, chosen, roles.mask, replacements, draws[len(candidates) :][: len(chosen)]),
+                    mask_positions=chosen.astype(np.uint16),
+                    label_ids=tokens[chosen],
+                )
+
+
+def select_positions(
+    candidates: NDArray[np.int64], groups: NDArray[np.int64], rate: float, draws: NDArray[np.uint64]
+) -> NDArray[np.int64]:
+    """The masked positions of one window: whole groups in random order until `rate` of the candidates is reached; at least one.
+
+    candidates [C] positions that may be masked; groups [C] the word each lies in (or the position itself, for single tokens);
+    draws [C] random bits. A word that would overshoot is passed over, unless nothing has been chosen yet.
+    """
+    wanted = max(1, round(rate * len(candidates)))
+    order = np.argsort(draws, kind="stable")
+    if groups is candidates:
+        return np.sort(candidates[order[:wanted]])
+    members: dict[int, list[int]] = {}
+    for index in order:
+        members.setdefault(int(groups[index]), [])
+    for position, group in zip(candidates, groups, strict=True):
+        members[int(group)].append(int(position))
+    chosen: list[int] = []
+    for positions in members.values():
+        if not chosen or len(chosen) + len(positions) <= wanted:
+            chosen += positions
+        if len(chosen) >= wanted:
+            break
+    return np.sort(np.array(chosen, dtype=np.int64))
+
+
+def corrupt(
+    tokens: NDArray[np.uint32], positions: NDArray[np.int64], mask: int, replacements: NDArray[np.uint32], draws: NDArray[np.uint64]
+) -> NDArray[np.uint32]:
+    """The tokens [T] with the chosen positions [M] masked: 80% by the mask token, 10% by a random id, 10% left (BERT, section 3.1)."""
+    percent = (draws % np.uint64(100)).astype(np.int64)
+    index = ((draws // np.uint64(100)) % np.uint64(len(replacements))).astype(np.int64)
+    corrupted = tokens.copy()
+    corrupted[positions] = np.where(percent < 80, mask, np.where(percent < 90, replacements[index], tokens[positions]))
+    return corrupted
+
+
+def gold_table(examples: list[Example]) -> pa.Table:
+    """Examples as a table of the contract's gold columns, their ids as they are."""
+    lengths = np.array([len(example.input_ids) for example in examples], dtype=np.int64)
+    masked = np.array([len(example.mask_positions) for example in examples], dtype=np.int64)
+    columns = [
+        pa.array([example.doc_id for example in examples], pa.string()),
+        pa.array([example.window for example in examples], pa.int32()),
+        list_column(_flat([example.input_ids for example in examples]), lengths, "input_ids"),
+        list_column(_flat([example.mask_positions for example in examples]), masked, "mask_positions"),
+        list_column(_flat([example.label_ids for example in examples]), masked, "label_ids"),
+    ]
+    return pa.Table.from_arrays(columns, schema=GOLD_SCHEMA)
+
+
+def _flat(arrays: list[NDArray[Any]]) -> NDArray[Any]:
+    return np.concatenate(arrays) if arrays else np.zeros(0, dtype=np.uint32)
+
+
+def _draws(seed: int, doc_id: str, window: int, masking: int, count: int) -> NDArray[np.uint64]:
+    """`count` random 64-bit numbers that depend on nothing but their arguments."""
+    identity = f"{seed}\0{doc_id}\0{window}\0{masking}".encode()
+    return np.frombuffer(hashlib.shake_256(identity).digest(8 * count), dtype="<u8")
+
+
+def _tokenise(
+    articles: Iterable[tuple[str, str]], tokenizer: Any, with_words: bool, counters: Counter[str]
+) -> Iterator[tuple[str, NDArray[np.int64], NDArray[np.int64]]]:
+    """(doc_id, token ids, word of each token) of each article, no special tokens, many articles a call."""
+
+    def encode(batch: list[tuple[str, str]]) -> Iterator[tuple[str, NDArray[np.int64], NDArray[np.int64]]]:
+        texts = [text for _, text in batch]
+        call = tokenizer.encode_batch if with_words else tokenizer.encode_batch_fast
+        for (doc_id, text), encoding in zip(batch, call(texts, add_special_tokens=False), strict=True):
+            counters["articles"] += 1
+            counters["characters"] += len(text)
+            words = np.array([-1 if word is None else word for word in encoding.word_ids] if with_words else [], dtype=np.int64)
+            yield doc_id, np.array(encoding.ids, dtype=np.int64), words
+
+    batch: list[tuple[str, str]] = []
+    size = 0
+    for article in articles:
+        batch.append(article)
+        size += len(article[1])
+        if size >= CHARACTERS_PER_CALL:
+            yield from encode(batch)
+            batch, size = [], 0
+    yield from encode(batch)

@@ -1,0 +1,79 @@
+"""Identity: what a shard's labels depend on, so that no reader mixes what must not be mixed.
+
+An identity is a flat dict of JSON scalars, "field" → value: settings as they are (so that an error can show them), contents as
+sha256. Two shards may be read together only if every field agrees but the teacher's own (see `data.shards.check_identity`).
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TypeAlias
+
+from data.contract import SCHEMA_VERSION
+from data.recipe import Recipe
+from vocab.errors import InputError
+
+Identity: TypeAlias = dict[str, str | int | float]
+
+
+def shard_identity(recipe: Recipe, *, union: str, tokenizer: str, weights: str) -> Identity:
+    """The identity of one teacher's shards.
+
+    union      fingerprint of the union vocabulary up to and including the teacher (its link of the chain), so that a teacher
+               added later changes nothing
+    tokenizer  fingerprint of the teacher's tokenizer
+    weights    fingerprint of the teacher's weights and configuration
+    """
+    examples = {f"examples.{key}": value for key, value in recipe.examples.model_dump().items()}
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "top_k": recipe.predict.top_k,
+        "dtype": recipe.predict.dtype,
+        "seed": recipe.seed,
+        **examples,
+        "union": union,
+        "teacher.tokenizer": tokenizer,
+        "teacher.weights": weights,
+    }
+
+
+def differences(found: Mapping[str, object], expected: Mapping[str, object]) -> list[str]:
+    """One line a field that differs: "field: found X, expected Y". Empty if the identities agree."""
+    fields = [*expected, *(field for field in found if field not in expected)]
+    return [
+        f"{field}: found {_short(found.get(field))}, expected {_short(expected.get(field))}"
+        for field in fields
+        if found.get(field) != expected.get(field)
+    ]
+
+
+def fingerprint(content: object) -> str:
+    """sha256 of JSON content, whatever the order of its keys."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+
+
+def file_fingerprint(*files: Path) -> str:
+    """sha256 over the names and bytes of files."""
+    digest = hashlib.sha256()
+    for file in sorted(files):
+        digest.update(f"{file.name}\0{file.stat().st_size}\0".encode())
+        with file.open("rb") as stream:
+            while block := stream.read(1 << 22):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def weights_fingerprint(folder: Path) -> str:
+    """sha256 of a model folder's configuration and weights (safetensors, else PyTorch's own format)."""
+    weights = sorted(folder.glob("*.safetensors")) or sorted(folder.glob("pytorch_model*.bin"))
+    if not weights:
+        raise InputError(
+            f"model folder {folder}: found no weights; expected *.safetensors or pytorch_model*.bin: save the model there"
+        )
+    return file_fingerprint(folder / "config.json", *weights)
+
+
+def _short(value: object) -> str:
+    text = "nothing" if value is None else str(value)
+    return text[:12] + "…" if len(text) == 64 else text

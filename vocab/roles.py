@@ -1,0 +1,45 @@
+"""The roles that special tokens play. Tokens of different teachers merge by role, never by id or by string."""
+
+from dataclasses import astuple, dataclass
+from typing import Any
+
+from vocab.errors import InputError
+
+# The student's special tokens are the union's first ids, in this order.
+SPECIAL_TOKENS = {"pad": "[PAD]", "unk": "[UNK]", "cls": "[CLS]", "sep": "[SEP]", "mask": "[MASK]"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Roles:
+    """The id of each role's token in one vocabulary."""
+
+    pad: int
+    unk: int
+    cls: int  # begins a sequence (bos in some tokenizers)
+    sep: int  # ends a sequence (eos in some tokenizers)
+    mask: int
+
+    def __iter__(self) -> Any:
+        """The five ids, in the order of the student's special tokens."""
+        return iter(astuple(self))
+
+
+UNION_ROLES = Roles(pad=0, unk=1, cls=2, sep=3, mask=4)
+
+
+def read_roles(tokenizer: Any, name: str) -> Roles:
+    """The roles that an HF tokenizer declares. A missing one is an InputError; `name` says whose tokenizer it is."""
+    declared = {
+        "pad": tokenizer.pad_token_id,
+        "unk": tokenizer.unk_token_id,
+        "cls": tokenizer.cls_token_id if tokenizer.cls_token_id is not None else tokenizer.bos_token_id,
+        "sep": tokenizer.sep_token_id if tokenizer.sep_token_id is not None else tokenizer.eos_token_id,
+        "mask": tokenizer.mask_token_id,
+    }
+    missing = [role for role, token in declared.items() if token is None]
+    if missing:
+        raise InputError(
+            f"teacher '{name}': its tokenizer declares no {' and no '.join(missing)} token; expected a masked LM's tokenizer with "
+            "pad, unk, cls (or bos), sep (or eos) and mask: set them in tokenizer_config.json"
+        )
+    return Roles(**{role: int(token) for role, token in declared.items()})

@@ -1,0 +1,43 @@
+"""Where a teacher's files come from: a local folder, or a snapshot from the Hub."""
+
+from pathlib import Path
+
+from vocab.errors import InputError
+
+TOKENIZER_FILES = ["*.json", "*.txt", "*.model"]
+
+
+def model_folder(model: str, *, base: Path, name: str, revision: str = "main", weights: bool = False) -> Path:
+    """The local folder that holds a model: `model` itself if it is a folder (relative to `base`), else its snapshot from the Hub.
+
+    `weights` says whether the weights are needed, too. A model that is in neither place is an InputError naming teacher `name`.
+    """
+    local = base / Path(model).expanduser()
+    if local.is_dir():
+        if not (local / "config.json").is_file():
+            raise InputError(f"teacher '{name}': {local} holds no config.json; expected a folder written by save_pretrained")
+        return local
+    looks_local = model.startswith((".", "/", "~")) or model.count("/") > 1
+    reason = "a Hub id has the form owner/name" if looks_local else None
+    if reason is None:
+        reason, folder = _download(model, revision, weights)
+        if folder is not None:
+            return folder
+    raise InputError(
+        f"teacher '{name}': model '{model}' is no folder (looked for {local}), and the Hub gave none ({reason}): "
+        "correct teachers.model, or make the teacher with `mergedistill pretrain`"
+    )
+
+
+def _download(model: str, revision: str, weights: bool) -> tuple[str, Path | None]:
+    """(what went wrong, the snapshot's folder or None)."""
+    from huggingface_hub import snapshot_download
+
+    patterns = [*TOKENIZER_FILES, "*.safetensors"] if weights else TOKENIZER_FILES
+    try:
+        folder = Path(snapshot_download(model, revision=revision, allow_patterns=patterns))
+        if weights and not list(folder.glob("*.safetensors")):
+            folder = Path(snapshot_download(model, revision=revision, allow_patterns=[*TOKENIZER_FILES, "pytorch_model*.bin*"]))
+        return "", folder
+    except Exception as error:  # the Hub's client raises dozens of kinds; whichever it was, the user needs its first line
+        return str(error).strip().splitlines()[0], None
