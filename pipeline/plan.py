@@ -1,0 +1,153 @@
+"""The plan: which units of work a recipe asks for, and which of them are already on disk."""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+from data.articles import open_shard
+from data.contract import ShardPath
+from data.identity import Identity, differences
+from data.recipe import Recipe
+from data.shards import check_identity, list_shards, read_shards
+from data.storage import join, require_files, resolve
+from vocab.errors import InputError
+
+PREDICTIONS = "predictions"  # folders of a run
+HELDOUT = "heldout"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Unit:
+    """One unit of work: a teacher, and a run of row groups of one input shard. It becomes one file."""
+
+    teacher: str
+    language: str
+    corpus: str  # location of the input shard
+    corpus_fingerprint: str
+    first_row_group: int
+    row_groups: int
+    output: str  # location of the shard it becomes
+
+    def facts(self) -> dict[str, Any]:
+        """What the shard's footer says of its unit: nothing that depends on where the files lie."""
+        facts = asdict(self)
+        del facts["output"]
+        facts["corpus"] = PurePosixPath(self.corpus).name
+        return facts
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """All units of a recipe (of the teachers asked for), and those that no file holds yet."""
+
+    units: tuple[Unit, ...]
+    missing: tuple[Unit, ...]
+
+    @property
+    def finished(self) -> int:
+        return len(self.units) - len(self.missing)
+
+
+def make_plan(recipe: Recipe, run: str, identities: Mapping[str, Identity]) -> Plan:
+    """Plan the teachers that `identities` names. Nothing is written.
+
+    A finished shard of another identity, of other articles, or of no unit of the recipe is an InputError: it is never
+    overwritten, and never mixed in.
+    """
+    units = [*_units(recipe, join(run, PREDICTIONS), recipe.corpora, identities)]
+    units += _units(recipe, join(run, HELDOUT), recipe.heldout, identities)
+    missing: list[Unit] = []
+    for folder in (PREDICTIONS, HELDOUT):
+        here = {unit.output: unit for unit in units if unit.output.startswith(join(run, folder, ""))}
+        standing = list_shards(join(run, folder))
+        _refuse_strangers(standing, here, identities)
+        missing += [unit for location, unit in here.items() if location not in set(standing)]
+        for shard in read_shards(location for location in standing if location in here):
+            check_identity(shard, identities[shard.path.teacher])
+            wrong = differences(shard.unit, here[shard.location].facts())
+            if wrong:
+                raise InputError(
+                    f"{shard.location}: made from other articles, or with another predict.unit_articles: {'; '.join(wrong)}. "
+                    "Remove the file to compute the unit again, or predict into another run folder"
+                )
+    return Plan(units=tuple(units), missing=tuple(missing))
+
+
+def _units(recipe: Recipe, predictions: str, corpora: Mapping[str, str], teachers: Iterable[str]) -> list[Unit]:
+    units = []
+    for teacher in teachers:
+        for language in recipe.teacher(teacher).languages:
+            if language not in corpora:
+                continue
+            files = require_files(recipe.locate(corpora[language]), f"corpus of '{language}'")
+            for stem, location in _by_name(files, language).items():
+                fingerprint, rows = _footer(location)
+                for first, count in group_row_groups(rows, recipe.predict.unit_articles):
+                    path = ShardPath(language=language, teacher=teacher, name=f"{stem}-{first:05d}")
+                    units.append(
+                        Unit(
+                            teacher=teacher,
+                            language=language,
+                            corpus=location,
+                            corpus_fingerprint=fingerprint,
+                            first_row_group=first,
+                            row_groups=count,
+                            output=path.below(predictions),
+                        )
+                    )
+    return units
+
+
+def group_row_groups(rows: list[int], unit_articles: int) -> list[tuple[int, int]]:
+    """(first row group, row groups) of each unit: whole row groups until a unit holds at least `unit_articles` rows."""
+    units, first, held = [], 0, 0
+    for group, count in enumerate(rows):
+        held += count
+        if held >= unit_articles or group == len(rows) - 1:
+            units.append((first, group + 1 - first))
+            first, held = group + 1, 0
+    return units
+
+
+def _by_name(files: list[str], language: str) -> dict[str, str]:
+    """Input shards by the name that their units' files begin with."""
+    named: dict[str, str] = {}
+    for location in files:
+        stem = PurePosixPath(location).name.removesuffix(".parquet")
+        if stem in named:
+            raise InputError(
+                f"corpus of '{language}': {named[stem]} and {location} have the same name; expected each input shard to have a name "
+                "of its own, since predictions are named after it: rename one"
+            )
+        named[stem] = location
+    return named
+
+
+def _footer(location: str) -> tuple[str, list[int]]:
+    """(fingerprint of an input shard, rows of each row group), from its footer alone.
+
+    The footer holds the sizes, offsets and statistics of every page, so other text gives another fingerprint, at no scan.
+    """
+    metadata = open_shard(location).metadata
+    filesystem, path = resolve(location)
+    with filesystem.open_input_file(path) as file:
+        size = file.size()
+        file.seek(size - 8)
+        length = int.from_bytes(file.read(4), "little")
+        file.seek(size - 8 - length)
+        footer = file.read(length)
+    digest = hashlib.sha256(f"{size}\0".encode() + footer).hexdigest()
+    return digest, [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
+
+
+def _refuse_strangers(standing: list[str], units: Mapping[str, Unit], teachers: Iterable[str]) -> None:
+    """Refuse a folder that holds shards of the planned partitions which no unit of the plan makes."""
+    partitions = {location.rsplit("/", 1)[0] for location in units}
+    strangers = [location for location in standing if location.rsplit("/", 1)[0] in partitions and location not in units]
+    if strangers:
+        raise InputError(
+            f"{strangers[0]}{f' and {len(strangers) - 1} more' if len(strangers) > 1 else ''}: of no unit of this recipe (corpus, "
+            "or predict.unit_articles changed); use the recipe that made it, remove what is stale, or predict into another run folder"
+        )

@@ -1,0 +1,1 @@
+"""Stage 2: stream → loss → training → evaluation → report."""
