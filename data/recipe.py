@@ -60,6 +60,7 @@ class Student(Section):
     hidden_size: Positive = 768
     heads: Positive = 12
     intermediate_size: Positive | None = None  # of the feed-forward block; 4 x hidden_size unless given
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1  # of hidden states and attention
 
     @model_validator(mode="after")
     def _heads_divide(self) -> "Student":

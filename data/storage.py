@@ -19,7 +19,8 @@ def resolve(location: str | Path) -> tuple[fs.FileSystem, str]:
     """The file system of a local path or URI ("s3://…", "gs://…", "hdfs://…"), and the path within it."""
     text = str(location)
     if "://" in text:
-        return fs.FileSystem.from_uri(text)
+        filesystem, path = fs.FileSystem.from_uri(text)
+        return filesystem, str(path)
     return fs.LocalFileSystem(), os.path.abspath(text)
 
 

@@ -20,7 +20,7 @@ def watch_files(outputs: Sequence[str], *, description: str, show: bool = True) 
     remaining = set(outputs)
 
     def update(bar: "tqdm[None]") -> None:
-        found = {location for location in existing(remaining)}
+        found = set(existing(remaining))
         remaining.difference_update(found)
         bar.update(len(found))
 

@@ -93,7 +93,9 @@ def choose_dtype(dtype: str, device: torch.device) -> torch.dtype:
 def load_masked_lm(folder: Path, name: str) -> Any:
     """The model in eval mode. Weights that the checkpoint lacks would be random: that is an InputError."""
     from transformers import AutoModelForMaskedLM
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()  # a bar a worker a model would drown the one that counts units
     try:
         model, loading = AutoModelForMaskedLM.from_pretrained(folder, output_loading_info=True, dtype=torch.float32)
     except (OSError, ValueError, RuntimeError) as error:

@@ -25,23 +25,21 @@ def student_tokenizer(union: Union, normaliser: Normaliser, max_length: int) -> 
     from transformers import PreTrainedTokenizerFast
 
     vocabulary = {piece: index for index, piece in enumerate(union.pieces)}
-    backend = Tokenizer(
-        models.WordPiece(vocab=vocabulary, unk_token=SPECIAL_TOKENS["unk"], continuing_subword_prefix=CONTINUATION)  # type: ignore[call-arg]
-    )
-    backend.normalizer = normalizers.BertNormalizer(  # type: ignore[assignment]
+    backend = Tokenizer(models.WordPiece(vocab=vocabulary, unk_token=SPECIAL_TOKENS["unk"], continuing_subword_prefix=CONTINUATION))
+    backend.normalizer = normalizers.BertNormalizer(
         clean_text=normaliser.clean_text,
         handle_chinese_chars=normaliser.split_chinese,
         strip_accents=normaliser.strip_accents,
         lowercase=normaliser.lowercase,
     )
-    backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()  # type: ignore[assignment]
+    backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     cls, sep = SPECIAL_TOKENS["cls"], SPECIAL_TOKENS["sep"]
-    backend.post_processor = processors.TemplateProcessing(  # type: ignore[assignment]
+    backend.post_processor = processors.TemplateProcessing(
         single=f"{cls} $A {sep}",
         pair=f"{cls} $A {sep} $B:1 {sep}:1",
         special_tokens=[(cls, UNION_ROLES.cls), (sep, UNION_ROLES.sep)],
     )
-    backend.decoder = decoders.WordPiece(prefix=CONTINUATION)  # type: ignore[assignment]
+    backend.decoder = decoders.WordPiece(prefix=CONTINUATION)
     return PreTrainedTokenizerFast(
         tokenizer_object=backend,
         model_max_length=max_length,

@@ -1,0 +1,146 @@
+"""The contract's rules on a shard's frame: its columns and types, and the identity, unit and report in its footer."""
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeAlias
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import TypeAdapter, ValidationError
+
+from data.contract import IDENTITY_KEY, REPORT_KEY, SCHEMA, SCHEMA_VERSION, UNIT_KEY, ShardPath
+from data.recipe import Examples, Language, Name, Predict
+
+# (rule, column or field, found, expected)
+FrameFault: TypeAlias = tuple[str, str | None, str, str]
+
+# What a reader without Arrow sees of each type of the contract; a list's values are one level down.
+_PARQUET = {
+    pa.string(): ("BYTE_ARRAY", ("String",)),
+    pa.int32(): ("INT32", ("None", "Int(bitWidth=32, isSigned=true)")),
+    pa.uint32(): ("INT32", ("Int(bitWidth=32, isSigned=false)",)),
+    pa.uint16(): ("INT32", ("Int(bitWidth=16, isSigned=false)",)),
+    pa.float16(): ("FIXED_LEN_BYTE_ARRAY", ("Float16",)),
+}
+
+Test: TypeAlias = tuple[Callable[[Any], bool], str]
+
+
+def _integer(low: int) -> Test:
+    return lambda value: type(value) is int and value >= low, f"an integer, {low} or more"
+
+
+def _setting(model: Any, key: str) -> Test:
+    # The recipe's own rules, so that the two never disagree on what a setting may be.
+    field = model.model_fields[key]
+
+    def legal(value: Any) -> bool:
+        try:
+            model.model_validate({key: value}, strict=True)
+        except ValidationError:
+            return False
+        return True
+
+    return legal, f"what a recipe allows for {key}, as {field.default!r}"
+
+
+_TEXT: Test = (lambda value: isinstance(value, str) and bool(value), "a text")
+_SHA256: Test = (lambda value: isinstance(value, str) and bool(re.fullmatch("[0-9a-f]{64}", value)), "a sha256 in hexadecimal")
+
+FIELDS: dict[bytes, dict[str, Test]] = {
+    IDENTITY_KEY: {
+        "schema_version": (lambda value: value == SCHEMA_VERSION and type(value) is int, f"{SCHEMA_VERSION}, the version this program knows"),
+        "top_k": _setting(Predict, "top_k"),
+        "dtype": _setting(Predict, "dtype"),
+        "seed": _integer(0),
+        **{f"examples.{key}": _setting(Examples, key) for key in Examples.model_fields},
+        "union": _SHA256,
+        "teacher.tokenizer": _SHA256,
+        "teacher.weights": _SHA256,
+    },
+    UNIT_KEY: {
+        "teacher": _TEXT,
+        "language": _TEXT,
+        "corpus": _TEXT,
+        "corpus_fingerprint": _SHA256,
+        "first_row_group": _integer(0),
+        "row_groups": _integer(1),
+    },
+    REPORT_KEY: {"rows": _integer(0), "masked_positions": _integer(0)},
+}
+
+
+def check_schema(file: pq.ParquetFile) -> Iterator[FrameFault]:
+    """The columns, their order and types, as Arrow and as Parquet have them."""
+    found = file.schema_arrow
+    for name in SCHEMA.names:
+        if found.names.count(name) != 1:
+            yield "schema.columns", name, f"{found.names.count(name)} columns of this name", "one"
+    for name in found.names:
+        if name not in SCHEMA.names:
+            yield "schema.columns", name, "a column of this name", f"none but {', '.join(SCHEMA.names)}"
+    if sorted(found.names) != sorted(SCHEMA.names):
+        return
+    if found.names != SCHEMA.names:
+        yield "schema.order", None, ", ".join(found.names), ", ".join(SCHEMA.names)
+    leaves = {file.schema.column(index).path.split(".")[0]: file.schema.column(index) for index in range(len(file.schema))}
+    for field in SCHEMA:
+        seen, leaf = found.field(field.name), leaves[field.name]
+        is_list = pa.types.is_list(field.type)
+        physical, logical = _PARQUET[field.type.value_type if is_list else field.type]
+        path = f"{field.name}.list.element" if is_list else field.name
+        if _describe(seen) != _describe(field):  # pyarrow's own comparison is blind to the name of the nested field
+            yield "schema.type", field.name, _describe(seen), _describe(field)
+        elif leaf.path != path:
+            yield "schema.type", field.name, f"Parquet path {leaf.path}", path
+        elif (leaf.physical_type, leaf.max_definition_level, leaf.max_repetition_level) != (physical, int(is_list), int(is_list)) or (
+            str(leaf.logical_type) not in logical
+        ):
+            yield "schema.type", field.name, f"Parquet {leaf.physical_type} {leaf.logical_type}", f"{physical} {logical[0]}"
+
+
+def _describe(field: pa.Field) -> str:
+    return f"{field.type}{'' if field.nullable else ' not null'}"
+
+
+def read_footer(metadata: Mapping[bytes, bytes], faults: list[FrameFault]) -> dict[bytes, dict[str, Any] | None]:
+    """Identity, unit and report by footer key, each None if it is not there or not whole; what is wrong joins `faults`."""
+    parts: dict[bytes, dict[str, Any] | None] = {}
+    for key, fields in FIELDS.items():
+        parts[key] = None
+        short = key.decode().rpartition(".")[2]
+        if key not in metadata:
+            faults.append(("footer.missing", short, f"no metadata '{key.decode()}'", "JSON, as `mergedistill predict` writes it"))
+            continue
+        try:
+            content = json.loads(metadata[key])
+        except ValueError as error:
+            faults.append(("footer.json", short, f"no JSON: {error}", "a JSON object"))
+            continue
+        if not isinstance(content, dict):
+            faults.append(("footer.json", short, f"JSON of the type {type(content).__name__}", "a JSON object"))
+            continue
+        wrong = [(name, test) for name, test in fields.items() if name not in content or not test[0](content[name])]
+        for name, (_, expected) in wrong:
+            rule = "footer.version" if name == "schema_version" and name in content else "footer.field"
+            faults.append((rule, f"{short}.{name}", repr(content[name]) if name in content else "nothing", expected))
+        if not wrong:
+            parts[key] = content
+    return parts
+
+
+def check_path(path: ShardPath, unit: Mapping[str, Any] | None) -> Iterator[FrameFault]:
+    """The shard's path: plain partition keys, and those of the unit in its footer."""
+    for key, kind in (("language", Language), ("teacher", Name)):
+        value = getattr(path, key)
+        try:
+            TypeAdapter(kind).validate_python(value)
+        except ValidationError:
+            yield "file.path", key, f"{key}={value}", f"a {key} as a recipe may name it"
+        if unit is not None and unit[key] != value:
+            yield "unit.path", f"unit.{key}", f"{unit[key]!r} in the footer", f"{value!r}, as its path says"
+    if unit is not None:
+        number = path.name.rpartition("-")[2]
+        if not (number.isdecimal() and int(number) == unit["first_row_group"]):
+            yield "file.name", "unit.first_row_group", f"{unit['first_row_group']} in the footer", f"the number that ends the name {path.name}"

@@ -1,0 +1,260 @@
+"""Stage 1 with real Beam runners, real teachers, real files: what is written, resumed, refused, and survives a kill."""
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from factories import TEXTS, article_shard, articles, save_teacher, two_language_recipe, word_pieces
+
+from data.recipe import Recipe, parse_recipe, save_recipe
+from data.shards import leaf, list_shards, open_shard, read_shards
+from data.storage import replace_folder
+from pipeline.label_unit import teacher_folder
+from pipeline.plan import group_row_groups
+from pipeline.predict import PredictResult, predict
+from vocab.errors import InputError
+from vocab.folder import build_vocabulary, load_map, load_union
+from vocab.teacher_vocabulary import read_teacher
+
+MULTI_PROCESSING = ["--direct_num_workers=2", "--direct_running_mode=multi_processing"]
+
+
+def make_vocabulary(recipe: Recipe, run: Path) -> None:
+    teachers = [read_teacher(teacher_folder(recipe, teacher.name, weights=False), teacher.name) for teacher in recipe.teachers]
+    build_vocabulary(teachers, run / "vocab", recipe.examples.max_length, replace_folder)
+
+
+def launch(recipe: Recipe, run: Path, beam_args: list[str] | None = None) -> PredictResult:
+    make_vocabulary(recipe, run)
+    return predict(recipe, run, beam_args=beam_args or [], show_progress=False)
+
+
+def columns(run: Path) -> dict[str, pa.Table]:
+    """Every shard's rows, by its place below the run; the footer's metadata (timings) left out."""
+    return {
+        location.removeprefix(str(run)): open_shard(location).read().replace_schema_metadata(None)
+        for location in list_shards(str(run / "predictions"))
+    }
+
+
+def computations(run: Path) -> dict[str, str]:
+    return {shard.location: shard.report["computation"] for shard in read_shards(list_shards(str(run / "predictions")))}
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory: pytest.TempPathFactory) -> Recipe:
+    return two_language_recipe(tmp_path_factory.mktemp("recipe"))
+
+
+@pytest.fixture(scope="module")
+def undisturbed(recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = tmp_path_factory.mktemp("undisturbed")
+    assert launch(recipe, run).computed == 8
+    return run
+
+
+def test_rows_decode_to_the_articles(recipe: Recipe, undisturbed: Path) -> None:
+    """Union ids → pieces give back the teacher's own tokens; masks sit where they say; labels are those of the text."""
+    union = load_union(undisturbed / "vocab")
+    for teacher in recipe.teachers:
+        tokenizer = read_teacher(teacher_folder(recipe, teacher.name, weights=False), teacher.name).tokenizer
+        language = teacher.languages[0]
+        restored: dict[str, list[str]] = {}
+        for location in list_shards(str(undisturbed / "predictions")):
+            if f"teacher={teacher.name}/" not in location:
+                continue
+            for row in open_shard(location).read().to_pylist():
+                tokens = np.array(row["input_ids"])
+                tokens[row["mask_positions"]] = row["label_ids"]
+                restored.setdefault(row["doc_id"], []).extend(union.pieces[token] for token in tokens[1:-1])
+        texts = articles(language, 40)
+        for index in range(40):
+            doc_id = f"part{index // 20}-{index % 20}"
+            assert restored[doc_id] == tokenizer.encode(texts[index], add_special_tokens=False).tokens
+
+
+def test_invalid_ids_are_never_predicted(recipe: Recipe, undisturbed: Path) -> None:
+    """The German teacher's head has more rows than its vocabulary has tokens, and a placeholder: none of them is in any top k."""
+    allowed = load_map(undisturbed / "vocab", "bert-de")
+    possible = set(allowed.union_ids[allowed.predictable].tolist())
+    for location in list_shards(str(undisturbed / "predictions")):
+        if "teacher=bert-de" in location:
+            ids, _ = leaf(open_shard(location).read()["topk_ids"])
+            assert set(ids.tolist()) <= possible
+
+
+def test_the_manifest_tells_the_shards(undisturbed: Path) -> None:
+    manifest = json.loads((undisturbed / "predictions/manifest.json").read_text())
+    assert manifest["totals"]["articles"] == 80
+    assert manifest["totals"]["rows"] == sum(table.num_rows for table in columns(undisturbed).values())
+    assert [unit["path"] for unit in manifest["units"]] == [name.removeprefix("/predictions/") for name in columns(undisturbed)]
+
+
+def test_two_worker_processes_give_the_same_bytes(recipe: Recipe, undisturbed: Path, tmp_path: Path) -> None:
+    assert launch(recipe, tmp_path, MULTI_PROCESSING).computed == 8
+    ours, theirs = columns(tmp_path), columns(undisturbed)
+    assert list(ours) == list(theirs)
+    assert all(ours[name].equals(theirs[name]) for name in ours)
+
+
+def test_a_second_launch_computes_only_what_is_missing(recipe: Recipe, undisturbed: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(undisturbed, run)
+    before = computations(run)
+    lost = list_shards(str(run / "predictions"))[3]
+    Path(lost).unlink()
+    leftover = Path(lost).with_name(".half.parquet.1234.partial")
+    leftover.write_bytes(b"half")
+    assert launch(recipe, run).computed == 1
+    after = computations(run)
+    assert {name for name in before if after[name] != before[name]} == {lost}
+    assert not leftover.exists()
+    assert columns(run).keys() == columns(undisturbed).keys()
+    assert launch(recipe, run).computed == 0
+
+
+def test_a_new_teacher_never_makes_the_old_ones_run_again(recipe: Recipe, undisturbed: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(undisturbed, run)
+    before = computations(run)
+    save_teacher(tmp_path / "tr", ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *word_pieces(TEXTS["en"])[:9]], seed=5)
+    content = recipe.model_dump()
+    content["teachers"] = [*content["teachers"], {"name": "third", "model": str(tmp_path / "tr"), "languages": ["en"]}]
+    grown = parse_recipe(content, folder=recipe.folder)
+    result = launch(grown, run)
+    assert (result.units, result.computed) == (12, 4)
+    assert before.items() <= computations(run).items()
+
+
+def test_kill_minus_9_loses_only_units_in_flight(recipe: Recipe, undisturbed: Path, tmp_path: Path) -> None:
+    """Launched and killed at random moments until it is done: the rows of an undisturbed run, and no finished unit computed again."""
+    run = tmp_path / "run"
+    make_vocabulary(recipe, run)
+    save_recipe(recipe, tmp_path / "recipe.toml")
+    program = (
+        "import sys; from pathlib import Path; import time; import pipeline.label_unit as stage; from data.recipe import load_recipe;"
+        "from pipeline.predict import predict; label = stage.label_unit;\n"
+        "def slow(*arguments):\n    time.sleep(0.2); return label(*arguments)\n"  # so that a kill falls between units
+        "stage.label_unit = slow; predict(load_recipe(sys.argv[1]), Path(sys.argv[2]), show_progress=False)"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path / "recipe.toml"), str(run)]
+    finished: dict[str, str] = {}
+    generator, kills = random.Random(0), 0
+    while True:
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ})
+        target = len(finished) + generator.choice([1, 2])
+        while process.poll() is None and len(list_shards(str(run / "predictions"))) < target:
+            time.sleep(0.02)
+        time.sleep(generator.random() * 0.2)
+        if process.poll() is not None:
+            break
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        kills += 1
+        standing = computations(run)
+        assert finished.items() <= standing.items()
+        finished = standing
+    assert process.returncode == 0
+    assert kills >= 3
+    assert finished.items() <= computations(run).items()
+    ours, theirs = columns(run), columns(undisturbed)
+    assert list(ours) == list(theirs)
+    assert all(ours[name].equals(theirs[name]) for name in ours)
+
+
+def test_row_groups_are_grouped_whole() -> None:
+    assert group_row_groups([1000, 1000, 300], 1000) == [(0, 1), (1, 1), (2, 1)]
+    assert group_row_groups([100] * 5, 250) == [(0, 3), (3, 2)]
+    assert group_row_groups([], 10) == []
+
+
+def refused(recipe: Recipe, run: Path, message: str) -> None:
+    """The launch is refused with one line, and nothing that stood is touched."""
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    with pytest.raises(InputError) as error:
+        launch(recipe, run)
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
+
+
+def changed(recipe: Recipe, **sections: object) -> Recipe:
+    return parse_recipe(recipe.model_dump() | sections, folder=recipe.folder)
+
+
+@pytest.mark.parametrize(
+    ("section", "value", "message"),
+    [
+        ("predict", {"top_k": 5, "dtype": "float32", "unit_articles": 10}, "top_k: found 4, expected 5"),
+        ("examples", {"max_length": 24, "mask_rate": 0.2}, "examples.mask_rate: found 0.15, expected 0.2"),
+        ("seed", 1, "seed: found 0, expected 1"),
+        ("predict", {"top_k": 4, "dtype": "float32", "unit_articles": 20}, "of no unit of this recipe"),
+    ],
+)
+def test_a_run_folder_of_another_recipe_is_refused(
+    recipe: Recipe, undisturbed: Path, section: str, value: object, message: str
+) -> None:
+    refused(changed(recipe, **{section: value}), undisturbed, message)
+
+
+def test_teachers_in_another_order_are_refused(recipe: Recipe, undisturbed: Path) -> None:
+    refused(changed(recipe, teachers=recipe.model_dump()["teachers"][::-1]), undisturbed, "made by another recipe")
+
+
+def test_changed_articles_and_changed_weights_are_refused(tmp_path: Path) -> None:
+    recipe = two_language_recipe(tmp_path, articles_each=20)
+    run = tmp_path / "run"
+    launch(recipe, run)
+    kept = (tmp_path / "corpora/en/part0.parquet").read_bytes()
+    article_shard(tmp_path / "corpora/en/part0.parquet", ["Other articles entirely ."] * 10, rows_per_group=10)
+    refused(recipe, run, "made from other articles")
+    (tmp_path / "corpora/en/part0.parquet").write_bytes(kept)
+    pieces = [token for token, _ in sorted(load_vocab(tmp_path / "teachers/en").items(), key=lambda item: item[1])]
+    save_teacher(tmp_path / "teachers/en", pieces, seed=77)
+    refused(recipe, run, "teacher.weights: found")
+
+
+def load_vocab(folder: Path) -> dict[str, int]:
+    vocab: dict[str, int] = json.loads((folder / "tokenizer.json").read_text())["model"]["vocab"]
+    return vocab
+
+
+def test_bad_corpora(tmp_path: Path) -> None:
+    recipe = two_language_recipe(tmp_path, articles_each=20)
+    run = tmp_path / "run"
+    make_vocabulary(recipe, run)
+    shard = tmp_path / "corpora/en/part0.parquet"
+    good = shard.read_bytes()
+    for bad, message in [
+        (pa.table({"title": ["x"]}), "found columns title; expected a column 'text'"),
+        (pa.table({"text": [3]}), "column 'text' is int64; expected string"),
+        (pa.table({"text": ["a", None]}), "row 1: column 'text' is null"),
+    ]:
+        pq.write_table(bad, shard)
+        with pytest.raises(InputError) as error:
+            predict(recipe, run, show_progress=False)
+        assert message in str(error.value)
+        assert not [location for location in list_shards(str(run / "predictions")) if "part0" in location and "=en" in location]
+    shard.write_bytes(good[:200])
+    with pytest.raises(InputError, match="cannot be read as Parquet"):
+        predict(recipe, run, show_progress=False)
+    refused(changed(recipe, corpora={"en": "nothing/*.parquet", "de": "corpora/de/*"}), run, "no file matches")
+
+
+def test_odd_articles_become_sound_shards(tmp_path: Path) -> None:
+    recipe = two_language_recipe(tmp_path, articles_each=20)
+    article_shard(tmp_path / "corpora/en/part0.parquet", ["T", "😀", "", "The river " * 3000], rows_per_group=10)
+    result = launch(recipe, tmp_path / "run")
+    rows = open_shard(str(tmp_path / "run/predictions/language=en/teacher=bert-en/part0-00000.parquet")).read().to_pylist()
+    assert result.computed == 4
+    assert {row["doc_id"] for row in rows} == {"part0-0", "part0-3"}

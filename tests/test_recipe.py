@@ -1,0 +1,77 @@
+"""The recipe: defaults, overrides, and every way to get it wrong."""
+
+from pathlib import Path
+
+import pytest
+
+from data.recipe import load_recipe, save_recipe
+from vocab.errors import InputError
+
+GOOD = """
+name = "two"
+[[teachers]]
+name = "bert-en"
+model = "teachers/en"
+languages = ["en"]
+[corpora]
+en = "corpora/en/*.parquet"
+"""
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "recipe.toml"
+    path.write_text(text)
+    return path
+
+
+def test_defaults_and_overrides(tmp_path: Path) -> None:
+    recipe = load_recipe(write(tmp_path, GOOD), ["train.labels=gold", "predict.top_k=4", "train.learning_rate=2e-3"])
+    assert (recipe.predict.top_k, recipe.train.labels, recipe.train.learning_rate) == (4, "gold", 2e-3)
+    assert recipe.locate(recipe.corpora["en"]) == str(tmp_path / "corpora/en/*.parquet")
+    assert recipe.locate("s3://bucket/x") == "s3://bucket/x"
+
+
+def test_saved_recipe_means_the_same_from_another_folder(tmp_path: Path) -> None:
+    (tmp_path / "teachers/en").mkdir(parents=True)
+    recipe = load_recipe(write(tmp_path, GOOD))
+    save_recipe(recipe, tmp_path / "elsewhere/recipe.toml")
+    again = load_recipe(tmp_path / "elsewhere/recipe.toml")
+    assert again.locate(again.corpora["en"]) == recipe.locate(recipe.corpora["en"])
+    assert again.locate(again.teachers[0].model) == str(tmp_path / "teachers/en")
+    assert again.model_dump(exclude={"corpora", "teachers"}) == recipe.model_dump(exclude={"corpora", "teachers"})
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (GOOD + "[train]\nstep = 3", "unknown key 'train.step'; did you mean 'steps'?"),
+        (GOOD + "[trian]\nsteps = 3", "unknown key 'trian'; did you mean 'train'?"),
+        (GOOD.replace('languages = ["en"]', 'languages = ["en"]\nlayers = 3'), "unknown key 'teachers.0.layers'"),
+        (GOOD + "[predict]\ntop_k = 0", "predict.top_k: found 0; expected greater than or equal to 1"),
+        (GOOD + '[train]\nlabels = "golden"', "train.labels: found 'golden'; expected 'gold+teacher' or 'gold'"),
+        (GOOD + "[student]\nhidden_size = 100\nheads = 3", "hidden_size 100 is no multiple of heads 3"),
+        (GOOD.replace('["en"]', '["en", "de"]'), "names the language 'de', which has no corpus: add it to [corpora]"),
+        (GOOD + 'de = "x"', "corpora.de: no teacher names this language"),
+        (GOOD.replace('"bert-en"', '"bert/en"'), "teachers.0.name: found 'bert/en'"),
+        (GOOD.replace('name = "two"', ""), "key 'name' is missing"),
+        (GOOD.replace("[corpora]", "[corpora"), "not TOML"),
+        (
+            GOOD.replace("[corpora]", GOOD[GOOD.index("[[") :].split("[corpora]")[0] + "[corpora]"),
+            "the name 'bert-en' stands twice",
+        ),
+    ],
+)
+def test_a_wrong_recipe_is_named(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(InputError) as error:
+        load_recipe(write(tmp_path, text))
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_missing_recipe_and_a_bad_setting(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no such file"):
+        load_recipe(tmp_path / "none.toml")
+    with pytest.raises(InputError, match="expected KEY=VALUE"):
+        load_recipe(write(tmp_path, GOOD), ["train"])
+    with pytest.raises(InputError, match="unknown key 'train.lables'; did you mean 'labels'"):
+        load_recipe(write(tmp_path, GOOD), ["train.lables=gold"])

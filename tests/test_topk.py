@@ -1,0 +1,118 @@
+"""Top-k at masked positions against a sort in float64, and a teacher against the plain forward pass."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from factories import SPECIAL, TEXTS, save_teacher, word_pieces
+from transformers import AutoConfig, AutoModelForMaskedLM
+
+from data.examples import Example
+from pipeline.teacher import Teacher, length_batches, load_masked_lm
+from pipeline.topk import Remap
+from vocab.errors import InputError
+from vocab.union import TeacherMap
+
+
+def teacher_map(union_ids: list[int], predictable: list[bool]) -> TeacherMap:
+    return TeacherMap(teacher="t", union_ids=np.array(union_ids, dtype=np.uint32), predictable=np.array(predictable))
+
+
+def reference(logits: np.ndarray, gold: int, table: TeacherMap, k: int) -> tuple[float, list[int], list[float]]:
+    """The obvious slow version: a dict of probabilities by union id, sorted."""
+    mass: dict[int, float] = {}
+    for row in np.flatnonzero(table.predictable):
+        mass[int(table.union_ids[row])] = mass.get(int(table.union_ids[row]), 0.0) + float(np.exp(logits[row]))
+    total = sum(mass.values())
+    best = sorted(mass, key=lambda union_id: (-np.float16(np.log(mass[union_id] / total)), union_id))[:k]
+    return float(np.log(mass[int(table.union_ids[gold])] / total)), best, [float(np.log(mass[i] / total)) for i in best]
+
+
+@pytest.mark.parametrize("merged", [False, True])
+def test_topk_against_a_sort(merged: bool) -> None:
+    generator = np.random.default_rng(0)
+    rows, k = 50, 8
+    union_ids = generator.permutation(np.arange(5, 5 + rows)).tolist()
+    if merged:  # two pairs and a triple of rows fall together
+        union_ids[3], union_ids[9], union_ids[10], union_ids[11] = union_ids[2], union_ids[8], union_ids[12], union_ids[12]
+    predictable = [index not in (0, 7, 49) for index in range(rows)]
+    table = teacher_map(union_ids, predictable)
+    logits = generator.normal(scale=3, size=(200, rows)).astype(np.float32)
+    logits[:, 7] = 50  # an invalid row must take no mass
+    gold = generator.choice(np.flatnonzero(predictable), 200)
+    found = Remap(table, torch.device("cpu"))(torch.from_numpy(logits.copy()), torch.from_numpy(gold), k)
+    for row in range(200):
+        gold_logit, ids, values = reference(logits[row].astype(np.float64), gold[row], table, k)
+        assert found.ids_MK[row].tolist() == ids
+        assert found.logits_MK[row] == pytest.approx(values, abs=5e-3)
+        assert found.gold_logits_M[row] == pytest.approx(gold_logit, rel=2e-3, abs=5e-3)
+
+
+def test_equal_logits_are_sorted_by_id() -> None:
+    table = teacher_map([30, 20, 10, 25, 15], [True] * 5)
+    logits = torch.zeros(1, 5)
+    found = Remap(table, torch.device("cpu"))(logits, torch.tensor([0]), 3)
+    assert found.ids_MK.tolist() == [[10, 15, 20]]
+    assert found.logits_MK[0] == pytest.approx([np.log(1 / 5)] * 3, abs=2e-3)
+
+
+@pytest.mark.parametrize(
+    "architecture", ["bert", "roformer", "roberta", "distilbert", "electra", "albert", "deberta-v2", "modernbert"]
+)
+def test_head_at_masked_positions_equals_the_plain_forward(architecture: str) -> None:
+    """The hook between encoder and head holds for every architecture."""
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64, "embedding_size": 32}
+    config = AutoConfig.for_model(
+        architecture,
+        vocab_size=40,
+        max_position_embeddings=40,
+        pad_token_id=0,
+        bos_token_id=2,
+        eos_token_id=3,
+        cls_token_id=2,
+        sep_token_id=3,
+        **sizes,
+    )
+    model = AutoModelForMaskedLM.from_config(config).eval()
+    input_ids = torch.randint(5, 40, (3, 20))
+    positions = [np.array([1, 5]), np.array([2]), np.array([3, 4, 18])]
+    with torch.inference_mode():
+        plain = model(input_ids=input_ids).logits
+    teacher = Teacher.__new__(Teacher)
+    teacher.device, teacher.model = torch.device("cpu"), model
+    teacher.remap = Remap(teacher_map(list(range(40)), [True] * 40), teacher.device)
+    model.base_model.register_forward_hook(teacher._gather)
+    examples = [
+        Example(
+            doc_id="d",
+            window=row,
+            input_ids=input_ids[row].numpy().astype(np.uint32),
+            mask_positions=positions[row].astype(np.uint16),
+            label_ids=input_ids[row, positions[row]].numpy().astype(np.uint32),
+        )
+        for row in range(3)
+    ]
+    found = teacher.label(examples, 0, 4, 4096)
+    expected = torch.cat([torch.log_softmax(plain[row, positions[row]], dim=-1) for row in range(3)])
+    assert found.logits_MK == pytest.approx(expected.topk(4).values.numpy(), abs=4e-3)
+    ids_MK = torch.from_numpy(found.ids_MK.astype(np.int64))  # equal in float16, two ids may stand in either order
+    assert found.logits_MK == pytest.approx(expected.gather(1, ids_MK).numpy(), abs=4e-3)
+
+
+def test_batches_respect_the_budget_and_cover_everything() -> None:
+    lengths = [5, 128, 64, 3, 128, 7, 90]
+    batches = length_batches(lengths, 256)
+    assert sorted(np.concatenate(batches).tolist()) == list(range(7))
+    assert all(len(batch) * max(lengths[index] for index in batch) <= 256 for batch in batches)
+    assert [batch.tolist() for batch in length_batches([300], 256)] == [[0]]
+    assert length_batches([], 256) == []
+
+
+def test_a_checkpoint_without_a_trained_head_is_refused(tmp_path: Path) -> None:
+    folder = save_teacher(tmp_path / "t", [*SPECIAL, *word_pieces(TEXTS["en"])])
+    model = AutoModelForMaskedLM.from_pretrained(folder)
+    model.bert.save_pretrained(folder)  # the encoder alone
+    with pytest.raises(InputError, match=r"lacks \d+ weights of a masked LM"):
+        load_masked_lm(folder, "t")
