@@ -135,7 +135,7 @@ def contract_table(examples: list[Example], labels: TopK) -> pa.Table:
     return pa.Table.from_arrays(columns, schema=SCHEMA)
 
 
-class WriteShard(beam.DoFn):  # type: ignore[misc]
+class WriteShard(beam.DoFn):
     """Write each labelled unit to its place, whole: from then on it is never computed again."""
 
     def __init__(self, identity: Identity):
