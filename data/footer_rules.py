@@ -50,7 +50,10 @@ _SHA256: Test = (lambda value: isinstance(value, str) and bool(re.fullmatch("[0-
 
 FIELDS: dict[bytes, dict[str, Test]] = {
     IDENTITY_KEY: {
-        "schema_version": (lambda value: value == SCHEMA_VERSION and type(value) is int, f"{SCHEMA_VERSION}, the version this program knows"),
+        "schema_version": (
+            lambda value: type(value) is int and value == SCHEMA_VERSION,
+            f"{SCHEMA_VERSION}, which this program knows",
+        ),
         "top_k": _setting(Predict, "top_k"),
         "dtype": _setting(Predict, "dtype"),
         "seed": _integer(0),
@@ -94,8 +97,10 @@ def check_schema(file: pq.ParquetFile) -> Iterator[FrameFault]:
             yield "schema.type", field.name, _describe(seen), _describe(field)
         elif leaf.path != path:
             yield "schema.type", field.name, f"Parquet path {leaf.path}", path
-        elif (leaf.physical_type, leaf.max_definition_level, leaf.max_repetition_level) != (physical, int(is_list), int(is_list)) or (
-            str(leaf.logical_type) not in logical
+        elif (
+            leaf.physical_type != physical
+            or str(leaf.logical_type) not in logical
+            or (leaf.max_definition_level, leaf.max_repetition_level) != (is_list, is_list)
         ):
             yield "schema.type", field.name, f"Parquet {leaf.physical_type} {leaf.logical_type}", f"{physical} {logical[0]}"
 
@@ -143,4 +148,5 @@ def check_path(path: ShardPath, unit: Mapping[str, Any] | None) -> Iterator[Fram
     if unit is not None:
         number = path.name.rpartition("-")[2]
         if not (number.isdecimal() and int(number) == unit["first_row_group"]):
-            yield "file.name", "unit.first_row_group", f"{unit['first_row_group']} in the footer", f"the number that ends the name {path.name}"
+            found = f"{unit['first_row_group']} in the footer"
+            yield "file.name", "unit.first_row_group", found, f"the number that ends the name {path.name}"

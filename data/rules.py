@@ -102,9 +102,7 @@ def _check_masks(tokens: ListColumn, masks: ListColumn) -> Iterator[Finding]:
     )
 
 
-def _check_tokens(
-    tokens: ListColumn, special: NDArray[np.int64], hidden: NDArray[np.bool_], limits: Limits
-) -> Iterator[Finding]:
+def _check_tokens(tokens: ListColumn, special: NDArray[np.int64], hidden: NDArray[np.bool_], limits: Limits) -> Iterator[Finding]:
     """input_ids: their number, their ends, and the special tokens among them (see `_inner_special`)."""
     ids_N, lengths, numbers = tokens.values, tokens.lengths, tokens.numbers
     wrong = np.flatnonzero((lengths < 3) | (lengths > limits.max_length))
@@ -143,7 +141,7 @@ def _check_share(tokens: ListColumn, masks: ListColumn, fixed_tokens: NDArray[np
 
 
 def _inner_special(tokens: ListColumn, masks: ListColumn) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """The few tokens that most rules are about: special ones, but a row's first and last; and which of them are masked positions."""
+    """The few tokens that most rules are about: special ones inside their row; and which of them are masked positions."""
     special = np.flatnonzero(tokens.values < FIRST_PIECE)
     edge_N = np.zeros(len(tokens.values), dtype=np.bool_)
     filled = tokens.lengths > 0

@@ -1,4 +1,4 @@
-"""What a validation found: for people (`render`) and for programs (`Report.to_json`, described by validation_report.schema.json)."""
+"""What a validation found: for people (`render`), and for programs (`Report.to_json`: see validation_report.schema.json)."""
 
 from dataclasses import asdict, dataclass, field
 from itertools import groupby
@@ -9,7 +9,7 @@ VERSION = 1  # of the JSON report
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Fault:
-    """A rule of the contract that a file breaks, at one place. A rule that many rows break gives the first of them, each with the count."""
+    """A rule that a file breaks, at one place. A rule that many rows break gives a fault for the first few, each with the count."""
 
     rule: str  # a stable id, as "topk_ids.distinct"
     file: str  # below the folder of predictions
@@ -98,8 +98,10 @@ def _table(report: Report) -> list[str]:
             rows.append((language, teacher, f"{t.files:,}", f"{t.rows:,}", f"{t.masked_positions:,}", f"{t.bytes / 1e6:,.1f}"))
     rows.append(("all", "", f"{report.files:,}", f"{report.rows:,}", f"{report.masked_positions:,}", f"{report.bytes / 1e6:,.1f}"))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = ["  ".join(cell.ljust(w) if i < 2 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))) for row in rows]
-    return [line.rstrip() for line in lines]
+    aligned = [[cell.rjust(width) for cell, width in zip(row, widths, strict=True)] for row in rows]
+    for cells, row in zip(aligned, rows, strict=True):
+        cells[:2] = [row[0].ljust(widths[0]), row[1].ljust(widths[1])]
+    return ["  ".join(cells) for cells in aligned]
 
 
 def _faults(faults: list[Fault]) -> list[str]:
@@ -131,6 +133,6 @@ def _verdict(report: Report) -> str:
     files = len({fault.file for fault in report.faults})
     rules = len({(fault.file, fault.rule) for fault in report.faults})
     return (
-        f"NOT SOUND: {rules:,} {'rules' if rules > 1 else 'rule'} broken in {files:,} {'files' if files > 1 else 'file'}. Remove the files "
-        "named above and run `mergedistill predict` again: it computes only what is missing"
+        f"NOT SOUND: {rules:,} {'rules' if rules > 1 else 'rule'} broken in {files:,} {'files' if files > 1 else 'file'}. "
+        "Remove the files named above and run `mergedistill predict` again: it computes only what is missing"
     )

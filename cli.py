@@ -1,0 +1,407 @@
+"""The command line: one thin command per verb. Imports stand inside the commands, so that --help is instant."""
+
+import errno
+import os
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from data.recipe import Recipe
+
+# Said before any library is imported: results and errors are ours to print.
+os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+class UserError(click.ClickException):
+    """A user's mistake: one line on stderr."""
+
+    exit_code = 2
+
+
+class Group(click.Group):
+    """The commands. A user's mistake becomes one line and exit code 2; anything else is a bug of ours and keeps its traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        from vocab.errors import InputError
+
+        try:
+            return super().invoke(ctx)
+        except InputError as error:
+            raise UserError(str(error)) from None
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM):
+                raise
+            place = error.filename or "a file"
+            raise UserError(
+                f"{place}: {error.strerror}; what is unfinished was not kept: make room or access, then run again"
+            ) from None
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)  # in the order of the work, not of the alphabet
+
+
+class BeamCommand(click.Command):
+    """A command that hands everything after `--` to Beam untouched."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if "--" in args:
+            place = args.index("--")
+            ctx.meta["beam"] = args[place + 1 :]
+            args = args[:place]
+        return super().parse_args(ctx, args)
+
+    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
+        return [*super().collect_usage_pieces(ctx), "[-- BEAM OPTIONS]"]
+
+
+def recipe_options(command: _Command) -> _Command:
+    """RECIPE, --out and --set, which most commands share."""
+    command = click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a key of the recipe.")(command)
+    command = click.option(
+        "--out", required=True, type=click.Path(file_okay=False, path_type=Path), metavar="RUN", help="The run's folder."
+    )(command)
+    return click.argument("recipe", type=click.Path(), metavar="RECIPE")(command)
+
+
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="mergedistill")
+def main() -> None:
+    """Merge many pre-trained masked language models into one, by offline distillation (MergeDistill).
+
+    \b
+    Begin with:          mergedistill demo
+    With a recipe:       mergedistill run recipe.toml --out runs/mine
+    """
+
+
+@main.command()
+@click.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path), default=Path("runs/demo"), show_default=True, metavar="RUN"
+)
+@click.option("--quick", is_flag=True, help="Few steps: shows that everything works, not how well.")
+def demo(out: Path, quick: bool) -> None:
+    """The whole story on the bundled sample: four small teachers, one student, and a table.
+
+    \b
+    Example:  mergedistill demo
+    """
+    import shutil
+
+    from student.pretrain import pretrain as pretrain_teacher
+
+    from data import demo as story
+
+    if out.exists():
+        shutil.rmtree(out) if story.is_demo(out) else _refuse_folder(out)
+    recipe, sizes = story.write_recipe(out, quick=quick)
+    for language in recipe.corpora:
+        _step(f"prepare {language}")
+        for split, corpora in (("train", recipe.corpora), ("heldout", recipe.heldout)):
+            _prepare([story.sample_dump(language, split)], language, Path(recipe.locate(corpora[language])).parent, 0, [])
+    for teacher in recipe.teachers:
+        _step(f"pretrain {teacher.name}")
+        language = teacher.languages[0]
+        folder = Path(recipe.locate(teacher.model))
+        result = pretrain_teacher([recipe.locate(recipe.corpora[language])], language, folder, **sizes)
+        click.echo(f"{teacher.name}: vocabulary {result.vocab_size:,}, {result.steps} steps, loss {result.loss:.3f}")
+    _run(recipe, out, [])
+    _step("train the same student on gold labels alone")
+    gold = recipe.model_copy(update={"train": recipe.train.model_copy(update={"labels": "gold"})})
+    _train(gold, out, "student-gold", resume=False)
+    _score(recipe, out, ["student", "student-gold"])
+    _how_to_load(out / "student")
+
+
+@main.command(cls=BeamCommand)
+@click.argument("inputs", nargs=-1, required=True, type=click.Path(), metavar="INPUT...")
+@click.option("--language", required=True, help="Language code of the text, as de.")
+@click.option("--out", required=True, type=click.Path(), metavar="FOLDER", help="Where the article shards go: a new folder or URI.")
+@click.option("--heldout", "heldout_percent", type=click.FloatRange(0, 50), default=0.0, metavar="PERCENT")
+@click.pass_context
+def prepare(ctx: click.Context, inputs: Sequence[str], language: str, out: str, heldout_percent: float) -> None:
+    """Turn Wikipedia dumps, WikiExtractor output, Parquet or plain text into article shards.
+
+    Reads MediaWiki XML (.xml, .bz2, .gz), WikiExtractor output (<doc …> and JSONL, plain or compressed), Parquet with a column
+    "text", and plain text with blank lines between articles. --heldout puts that share of the articles into FOLDER/heldout.
+
+    \b
+    Example:  mergedistill prepare dewiki.xml.bz2 --language de --out corpora/de --heldout 1
+    """
+    _prepare(inputs, language, out, heldout_percent, ctx.meta.get("beam", []))
+
+
+@main.command()
+@click.argument("corpora", nargs=-1, required=True, type=click.Path(), metavar="CORPUS...")
+@click.option("--language", required=True, help="Language code of the text, as de.")
+@click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), metavar="FOLDER")
+@click.option("--architecture", default="roformer", show_default=True, help="A transformers model_type with a masked LM.")
+@click.option("--vocab-size", type=int, default=8000, show_default=True)
+@click.option("--layers", type=int, default=2, show_default=True)
+@click.option("--hidden-size", type=int, default=256, show_default=True)
+@click.option("--heads", type=int, default=4, show_default=True)
+@click.option("--steps", type=int, default=2400, show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True)
+def pretrain(corpora: Sequence[str], language: str, out: Path, **sizes: Any) -> None:
+    """Train a small teacher from article shards: its own WordPiece vocabulary, a masked LM, gold labels only.
+
+    \b
+    Example:  mergedistill pretrain 'corpora/de/*.parquet' --language de --out teachers/de
+    """
+    from student.pretrain import pretrain as pretrain_teacher
+
+    result = pretrain_teacher(list(corpora), language, out, **sizes)
+    click.echo(
+        f"{out}: a teacher of {result.vocab_size:,} tokens, loss {result.loss:.3f} after {result.steps} steps; name it in a recipe"
+    )
+
+
+@main.command()
+@recipe_options
+def vocab(recipe: str, out: Path, settings: Sequence[str]) -> None:
+    """Merge the teachers' vocabularies: the union, the teacher maps, the student's tokenizer.
+
+    \b
+    Example:  mergedistill vocab recipe.toml --out runs/mine
+    """
+    _vocab(_load(recipe, settings), out)
+
+
+@main.command(cls=BeamCommand)
+@recipe_options
+@click.option("--teacher", "teachers", multiple=True, metavar="NAME", help="Only this teacher (may be given again).")
+@click.pass_context
+def predict(ctx: click.Context, recipe: str, out: Path, settings: Sequence[str], teachers: Sequence[str]) -> None:
+    """Stage 1: run the teachers, write their top-k logits. Run it again after a failure: it computes what is missing.
+
+    \b
+    Example:  mergedistill predict recipe.toml --out runs/mine
+              mergedistill predict recipe.toml --out runs/mine -- --direct_num_workers=2 --direct_running_mode=multi_processing
+    """
+    _predict(_load(recipe, settings), out, ctx.meta.get("beam", []), teachers)
+
+
+@main.command()
+@click.argument("predictions", type=click.Path(), metavar="PREDICTIONS")
+@click.option("--json", "as_json", is_flag=True, help="The report as JSON on stdout.")
+@click.pass_context
+def validate(ctx: click.Context, predictions: str, as_json: bool) -> None:
+    """Check every rule of the shard contract on every row. Exit code 0: sound; 1: faults; 2: cannot be read.
+
+    \b
+    Example:  mergedistill validate runs/mine/predictions
+              mergedistill validate runs/mine/predictions --json > report.json
+    """
+    ctx.exit(_validate(predictions, as_json))
+
+
+@main.command()
+@recipe_options
+@click.option("--student", "name", default="student", show_default=True, help="The student's folder below RUN.")
+@click.option("--resume", is_flag=True, help="Go on from the newest checkpoint.")
+def train(recipe: str, out: Path, settings: Sequence[str], name: str, resume: bool) -> None:
+    """Stage 2: train the student on the cached predictions; then score it on the held-out articles.
+
+    \b
+    Example:  mergedistill train recipe.toml --out runs/mine
+              mergedistill train recipe.toml --out runs/mine --student gold --set train.labels=gold
+    """
+    loaded = _load(recipe, settings)
+    _train(loaded, out, name, resume=resume)
+    _score(loaded, out, [name])
+    _how_to_load(out / name)
+
+
+@main.command(cls=BeamCommand)
+@recipe_options
+@click.pass_context
+def run(ctx: click.Context, recipe: str, out: Path, settings: Sequence[str]) -> None:
+    """vocab, predict, validate and train in turn. Run it again after a failure: it goes on where it stopped.
+
+    \b
+    Example:  mergedistill run recipe.toml --out runs/mine
+    """
+    loaded = _load(recipe, settings)
+    _run(loaded, out, ctx.meta.get("beam", []))
+    _score(loaded, out, ["student"])
+    _how_to_load(out / "student")
+
+
+@main.command("recipe")
+@click.option("--schema", is_flag=True, help="Print the JSON Schema of recipes, for editors and CI.")
+@click.argument("path", required=False, type=click.Path(), metavar="[RECIPE]")
+def recipe_command(schema: bool, path: str | None) -> None:
+    """Check a recipe and print it with every default filled in; or print the JSON Schema of recipes.
+
+    \b
+    Example:  mergedistill recipe recipe.toml
+              mergedistill recipe --schema > recipe.schema.json
+    """
+    import json
+
+    from data.recipe import Recipe
+
+    if schema:
+        click.echo(json.dumps(Recipe.model_json_schema(), indent=2))
+    elif path:
+        click.echo(_load(path, ()).model_dump_json(indent=2))
+    else:
+        raise click.UsageError("give a RECIPE, or --schema")
+
+
+def _load(path: str, settings: Sequence[str]) -> "Recipe":
+    from data.recipe import load_recipe
+
+    return load_recipe(path, settings)
+
+
+def _prepare(inputs: Sequence[str], language: str, out: str | Path, heldout_percent: float, beam: Sequence[str]) -> None:
+    from pipeline.prepare import prepare as prepare_corpus
+
+    report = prepare_corpus(list(inputs), language, str(out), heldout_percent=heldout_percent, beam_args=list(beam))
+    skipped = ", ".join(f"{count:,} {reason}" for reason, count in sorted(report.skipped.items())) or "none"
+    click.echo(f"{out}: {report.articles:,} articles in {report.shards} shards (skipped: {skipped})")
+
+
+def _vocab(recipe: "Recipe", out: Path) -> None:
+    from data.storage import replace_folder
+    from pipeline.label_unit import teacher_folder
+    from vocab.folder import build_vocabulary
+    from vocab.teacher_vocabulary import read_teacher
+
+    teachers = [read_teacher(teacher_folder(recipe, teacher.name, weights=False), teacher.name) for teacher in recipe.teachers]
+    union, overlap = build_vocabulary(teachers, out / "vocab", recipe.examples.max_length, replace_folder)
+    rows = [(row.teacher, f"{row.rows:,}", f"{row.pieces:,}", f"{row.new:,}") for row in overlap]
+    _table(("teacher", "rows of its head", "pieces in the union", "new to it"), rows)
+    click.echo(f"{out / 'vocab'}: a union of {union.size:,} pieces from {len(overlap)} teachers")
+
+
+def _predict(recipe: "Recipe", out: Path, beam: Sequence[str], teachers: Sequence[str] = ()) -> None:
+    from pipeline.predict import predict as predict_units
+
+    result = predict_units(recipe, out, teachers=teachers, beam_args=beam)
+    each = result.bytes / max(result.masked_positions, 1)
+    click.echo(
+        f"{result.folder}: {result.units:,} units, {result.computed:,} computed now in {result.seconds:,.1f} s; "
+        f"{result.masked_positions:,} masked positions, {each:.1f} bytes each"
+    )
+
+
+def _validate(predictions: str, as_json: bool = False) -> int:
+    from tqdm import tqdm
+
+    from data.validate import UnionFacts, render
+    from data.validate import validate as validate_shards
+    from vocab.folder import load_union
+
+    vocabulary = None
+    beside = Path(predictions).parent / "vocab"
+    if (beside / "union.json").exists():
+        union = load_union(beside)
+        vocabulary = UnionFacts(size=union.size, links={link.teacher: (link.size, link.fingerprint) for link in union.links})
+    with tqdm(desc="validate", unit="file", leave=False, delay=1) as bar:
+
+        def on_file(done: int, total: int, name: str) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        report = validate_shards(predictions, vocabulary=vocabulary, on_file=on_file)
+    click.echo(report.to_json() if as_json else render(report))
+    return report.exit_code
+
+
+def _train(recipe: "Recipe", out: Path, name: str, *, resume: bool) -> None:
+    from student.run import train_student
+
+    result = train_student(recipe, out, name, resume=resume)
+    steps = f"{result.steps:,} steps"
+    click.echo(f"{result.out}: {'was trained already' if result.already_finished else 'trained'}, {steps}")
+
+
+def _run(recipe: "Recipe", out: Path, beam: Sequence[str]) -> None:
+    _step("vocab")
+    _vocab(recipe, out)
+    _step("predict")
+    _predict(recipe, out, beam)
+    _step("validate")
+    if _validate(str(out / "predictions")):
+        raise click.ClickException(f"{out / 'predictions'} is not sound; nothing was trained")
+    _step("train the student on gold and teacher labels")
+    _train(recipe, out, "student", resume=True)
+
+
+def _score(recipe: "Recipe", out: Path, names: Sequence[str]) -> None:
+    """Score students on the held-out articles, beside their teachers, in one table."""
+    from student.run import evaluate_student
+
+    if not recipe.heldout:
+        click.echo("The recipe names no [heldout] articles: nothing was scored.")
+        return
+    results = {name: evaluate_student(recipe, out, name) for name in names}
+    first = results[names[0]]
+    header = ["held-out loss / accuracy", "positions", "teacher", *names, *(f"RDT {name}" for name in names)]
+    rows = []
+    for index, base in enumerate(first.scores):
+        scores = [results[name].scores[index] for name in names]
+        rows.append(
+            [
+                f"{base.language} ({base.teacher})",
+                f"{base.positions:,}",
+                _loss_and_accuracy(base.teacher_loss, base.teacher_accuracy),
+                *(_loss_and_accuracy(score.student_loss, score.student_accuracy) for score in scores),
+                *(_percent(score.rdt) for score in scores),
+            ]
+        )
+    rows.append(["mean", "", "", *("" for _ in names), *(_percent(results[name].mean_rdt) for name in names)])
+    click.echo("")
+    _table(header, rows)
+    click.echo("RDT: relative deviation from the teacher, of accuracy; positive means that the student is better.\n")
+
+
+def _loss_and_accuracy(loss: float | None, accuracy: float | None) -> str:
+    return "–" if loss is None or accuracy is None else f"{loss:.3f} / {accuracy:5.1%}"
+
+
+def _percent(value: float | None) -> str:
+    return "–" if value is None else f"{value:+.1f}%"
+
+
+def _how_to_load(folder: Path) -> None:
+    click.echo(f"The student is in {folder}. Load it:\n")
+    click.echo("from transformers import AutoModelForMaskedLM, AutoTokenizer")
+    click.echo(f'tokenizer = AutoTokenizer.from_pretrained("{folder}")')
+    click.echo(f'model = AutoModelForMaskedLM.from_pretrained("{folder}")')
+
+
+def _refuse_folder(out: Path) -> None:
+    from vocab.errors import InputError
+
+    raise InputError(f"{out}: exists and is no demo's folder; expected a new folder or an earlier demo's: give another --out")
+
+
+def _step(title: str) -> None:
+    click.secho(f"── {title}", bold=True, err=True)
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """A table on stdout: the first column to the left, numbers to the right."""
+    lines = [tuple(header), *rows]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    for index, line in enumerate(lines):
+        cells = [
+            cell.ljust(width) if column == 0 else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ]
+        click.echo("  ".join(cells).rstrip())
+        if index == 0:
+            click.echo("  ".join("─" * width for width in widths))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
