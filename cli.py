@@ -1,6 +1,7 @@
 """The command line: one thin command per verb. Imports stand inside the commands, so that --help is instant."""
 
 import errno
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -79,6 +80,7 @@ def main() -> None:
     Begin with:          mergedistill demo
     With a recipe:       mergedistill run recipe.toml --out runs/mine
     """
+    logging.getLogger().setLevel(os.environ.get("MERGEDISTILL_LOG", "ERROR"))  # Beam warns of what no user can act on
 
 
 @main.command()
@@ -146,9 +148,13 @@ def prepare(ctx: click.Context, inputs: Sequence[str], language: str, out: str, 
 @click.option("--layers", type=int, default=2, show_default=True)
 @click.option("--hidden-size", type=int, default=256, show_default=True)
 @click.option("--heads", type=int, default=4, show_default=True)
-@click.option("--steps", type=int, default=2400, show_default=True)
+@click.option("--steps", type=int, default=None, help="Optimizer steps; three passes over the text unless given.")
+@click.option(
+    "--special-token", "special_tokens", multiple=True, metavar="ROLE=ID", help="Give pad, unk, cls, sep or mask this id."
+)
 @click.option("--seed", type=int, default=0, show_default=True)
-def pretrain(corpora: Sequence[str], language: str, out: Path, **sizes: Any) -> None:
+@click.option("--resume", is_flag=True, help="Go on from the newest checkpoint of an interrupted call.")
+def pretrain(corpora: Sequence[str], language: str, out: Path, special_tokens: Sequence[str], **settings: Any) -> None:
     """Train a small teacher from article shards: its own WordPiece vocabulary, a masked LM, gold labels only.
 
     \b
@@ -156,7 +162,11 @@ def pretrain(corpora: Sequence[str], language: str, out: Path, **sizes: Any) -> 
     """
     from student.pretrain import pretrain as pretrain_teacher
 
-    result = pretrain_teacher(list(corpora), language, out, **sizes)
+    try:
+        ids = {role: int(place) for role, place in (token.split("=") for token in special_tokens)}
+    except ValueError:
+        raise click.BadParameter("expected ROLE=ID, as mask=0", param_hint="--special-token") from None
+    result = pretrain_teacher(list(corpora), language, out, special_token_ids=ids, **settings)
     click.echo(
         f"{out}: a teacher of {result.vocab_size:,} tokens, loss {result.loss:.3f} after {result.steps} steps; name it in a recipe"
     )
