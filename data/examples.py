@@ -60,6 +60,7 @@ def make_examples(
     (an article of emoji that the vocabulary does not have) gives no example. `counters` gains: articles, characters, windows,
     tokens (with special tokens, each masking counted), masked_positions, unknown_tokens, windows_without_maskable_token.
     """
+    tokenizer.encode_special_tokens = True  # an article that quotes "[MASK]" is about the token: its text must not become one
     roles, replacements = alphabet.roles, alphabet.replacements
     body = settings.max_length - 2
     whole_word = settings.masking == "whole-word"

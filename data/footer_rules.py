@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import PurePosixPath
 from typing import Any, TypeAlias
 
 import pyarrow as pa
@@ -146,7 +147,14 @@ def check_path(path: ShardPath, unit: Mapping[str, Any] | None) -> Iterator[Fram
         if unit is not None and unit[key] != value:
             yield "unit.path", f"unit.{key}", f"{unit[key]!r} in the footer", f"{value!r}, as its path says"
     if unit is not None:
-        number = path.name.rpartition("-")[2]
+        shard, _, number = path.name.rpartition("-")  # a finished unit is known by this name: under another it is computed again
         if not (number.isdecimal() and int(number) == unit["first_row_group"]):
             found = f"{unit['first_row_group']} in the footer"
             yield "file.name", "unit.first_row_group", found, f"the number that ends the name {path.name}"
+        elif PurePosixPath(unit["corpus"]).name.removesuffix(".parquet") != shard:
+            yield (
+                "file.name",
+                "unit.corpus",
+                f"{unit['corpus']!r} in the footer",
+                f"an input shard called {shard}, as the name says",
+            )

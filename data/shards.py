@@ -89,13 +89,17 @@ def read_shard(location: str) -> Shard:
         raise InputError(
             f"{location}: its footer lacks {', '.join(missing)}: not a shard of `mergedistill predict`, or a damaged one"
         )
+    try:
+        identity, unit, report = (json.loads(metadata[key]) for key in (IDENTITY_KEY, UNIT_KEY, REPORT_KEY))
+    except ValueError as error:
+        raise InputError(f"{location}: its footer is damaged ({error}); remove it and run `mergedistill predict` again") from None
     filesystem, inner = resolve(location)
     return Shard(
         location=location,
         path=path,
-        identity=json.loads(metadata[IDENTITY_KEY]),
-        unit=json.loads(metadata[UNIT_KEY]),
-        report=json.loads(metadata[REPORT_KEY]),
+        identity=identity,
+        unit=unit,
+        report=report,
         rows=file.metadata.num_rows,
         row_groups=file.metadata.num_row_groups,
         bytes=filesystem.get_file_info(inner).size,

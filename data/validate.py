@@ -4,6 +4,7 @@ The rules lie by what they need: `data.rules` and `data.label_rules` one row, `d
 `data.footer_rules` a file's frame, `data.shard_rules` one whole shard, `data.folder_rules` the shards of a folder.
 """
 
+import json
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -13,6 +14,7 @@ from pyarrow import fs
 
 from data.contract import ShardPath, parse_path
 from data.folder_rules import UnionFacts, check_folder, missing_units
+from data.manifest import MANIFEST
 from data.shard_rules import ShardCheck, check_shard
 from data.storage import TEMPORARY_SUFFIX, join, resolve
 from data.validation_report import Fault, Report, Totals, render
@@ -59,7 +61,7 @@ def validate(
         totals.rows += check.rows
         totals.masked_positions += check.masked_positions
         totals.bytes += check.bytes
-    report.notes = list(_notes(names, checks, vocabulary))
+    report.notes = [*_notes(names, checks, vocabulary), *_lost(predictions, set(shards))]
     return report
 
 
@@ -127,6 +129,23 @@ def _notes(names: dict[str, int], checks: list[ShardCheck], vocabulary: UnionFac
     shown, masked = sum(check.masks_shown for check in checks), sum(check.masked_positions for check in checks)
     if masked >= _SHOWN_FROM and abs(shown / masked - _SHOWN) > _SHOWN_MARGIN:
         yield f"{shown / masked:.0%} of the masked positions show the mask token; masking as BERT does gives {_SHOWN:.0%}"
+
+
+def _lost(predictions: str, shards: set[str]) -> Iterator[str]:
+    """A note on shards that the folder's manifest lists and that are not there."""
+    filesystem, path = resolve(join(predictions, MANIFEST))
+    if filesystem.get_file_info(path).type != fs.FileType.File:
+        return
+    try:
+        with filesystem.open_input_file(path) as file:
+            listed = {unit["path"] for unit in json.loads(file.read())["units"]}
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        yield f"{MANIFEST}: cannot be read ({_first_line(error)}); `mergedistill predict` writes it again"
+        return
+    lost = sorted(name for name in listed - shards)
+    if lost:
+        shown = f"{', '.join(lost[:3])}{', …' if len(lost) > 3 else ''}"
+        yield f"{MANIFEST} lists shards that are not there: {len(lost):,} ({shown}); `mergedistill predict` computes what is missing"
 
 
 def _first_line(error: Exception) -> str:

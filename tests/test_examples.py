@@ -121,3 +121,11 @@ def test_odd_articles(tokenizer: Any) -> None:
     line = "The river flows through the city . " * 100_000
     made, counters, _ = examples_of(tokenizer, [("long", line)], max_length=512)
     assert counters["tokens"] == 7 * 100_000 + 2 * len(made)
+
+
+def test_a_quoted_special_token_is_text(tokenizer: Any) -> None:
+    """An article about "[MASK]" must not put the mask token into its window."""
+    made, _, alphabet = examples_of(tokenizer, [("d", "The [MASK] city [SEP] river [PAD] .")], max_length=64)
+    tokens = made[0].input_ids.copy()
+    tokens[made[0].mask_positions] = made[0].label_ids
+    assert not set(tokens[1:-1].tolist()) & {alphabet.roles.mask, alphabet.roles.sep, alphabet.roles.pad}
