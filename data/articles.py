@@ -30,7 +30,7 @@ def open_shard(location: str) -> pq.ParquetFile:
     """An article shard, opened and checked: Parquet, with a string column `text`. Any other layout is an InputError."""
     filesystem, path = resolve(location)
     try:
-        file = pq.ParquetFile(filesystem.open_input_file(path))
+        file = pq.ParquetFile(filesystem.open_input_file(path), page_checksum_verification=True)
     except (pa.ArrowInvalid, OSError) as error:
         raise InputError(
             f"{location}: cannot be read as Parquet ({str(error).splitlines()[0]}); run `mergedistill prepare`"
@@ -54,7 +54,12 @@ def read_articles(location: str, row_groups: range | None = None) -> Iterator[tu
     columns = ["id", "text"] if "id" in file.schema_arrow.names else ["text"]
     row = sum(file.metadata.row_group(group).num_rows for group in range(groups.start)) if len(groups) else 0
     for group in groups:
-        table = file.read_row_group(group, columns=columns)
+        try:
+            table = file.read_row_group(group, columns=columns)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise InputError(
+                f"{location}: row group {group} is damaged ({str(error).splitlines()[0]}); make the shard again"
+            ) from None
         texts = table.column("text").to_pylist()
         ids = table.column("id").to_pylist() if "id" in columns else [None] * len(texts)
         for doc_id, text in zip(ids, texts, strict=True):

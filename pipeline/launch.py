@@ -4,14 +4,21 @@ import errno
 import logging
 import os
 import re
+import signal
+import threading
 from argparse import ArgumentParser
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
+# Beam warns on import that Google's client libraries are missing, which nobody here needs; the filter must be there before it.
+logging.getLogger().addFilter(lambda record: not record.getMessage().startswith("apitools not found"))
+
+# ruff: noqa: E402
+# isort: split
 import apache_beam as beam
-from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
+from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.portability.api import beam_provision_api_pb2
 from apache_beam.runners.portability.fn_api_runner import fn_runner
 from apache_beam.runners.portability.portable_runner import JobServiceHandle, PortableRunner
@@ -22,7 +29,9 @@ from vocab.errors import InputError
 
 # An exception that crosses from a worker to the launcher survives only as the text of its traceback.
 _INPUT_ERROR = re.compile(r"^(?:[\w.]+\.)?InputError: (.+?)(?: \[while running '[^']*'\])?\s*$", re.MULTILINE)
-_OS_ERROR = re.compile(r"^(?:\w+\.)*\w*Error: \[Errno (\d+)\] (.+?)(?: \[while running '[^']*'\])?\s*$", re.MULTILINE)
+_OS_ERROR = re.compile(r"\w*Error: \[Errno (\d+)\] (.+?)(?: \[while running '[^']*'\])?\s*$", re.MULTILINE)
+# Loggers that repeat a worker's traceback, which the exception that ends the job holds already.
+_REPEATING = ("apache_beam.runners.common", "apache_beam.runners.worker", "apache_beam.runners.portability.local_job_service")
 _REMEDIES = {
     errno.ENOSPC: "free space or choose another --out",
     errno.EDQUOT: "free space or choose another --out",
@@ -38,10 +47,15 @@ def run_pipeline(build: Callable[[beam.Pipeline], None], beam_args: Sequence[str
     Raises InputError for an option or runner that Beam does not know, for an InputError raised in any worker, and for a full or
     read-only disk; whatever else fails keeps Beam's exception, which holds the worker's traceback.
     """
-    with _quiet(), _importable_in_workers():
+    with _quiet(), _importable_in_workers(), _dead_workers_noticed():
+        name, _ = _parse(beam_args)
         options = PipelineOptions(list(beam_args))
-        runner = _runner(options)
-        _check_options(options, beam_args, lenient=isinstance(runner, PortableRunner))
+        runner = _runner(name, options)
+        _, unknown = _parse(beam_args)  # again: a runner brings options of its own
+        if unknown and not isinstance(runner, PortableRunner):  # a job server knows more options, and judges them itself
+            raise InputError(
+                f"found the option '{unknown[0]}', which Beam does not know; expected Beam's own after --: check its name"
+            )
         try:
             pipeline = beam.Pipeline(runner=runner, options=options)
         except ValueError as error:  # an option that the runner needs is missing
@@ -51,7 +65,7 @@ def run_pipeline(build: Callable[[beam.Pipeline], None], beam_args: Sequence[str
             result = pipeline.run()
             state = result.wait_until_finish()
         except Exception as error:
-            mistake = error if isinstance(error, InputError) else users_mistake(error)
+            mistake = users_mistake(error)
             if mistake is None:
                 raise
             raise mistake from None
@@ -62,7 +76,7 @@ def run_pipeline(build: Callable[[beam.Pipeline], None], beam_args: Sequence[str
 
 def users_mistake(error: Exception) -> InputError | None:
     """The InputError that an exception stands for: one raised in a worker, or a full or read-only disk. None for anything else."""
-    text = "".join(traceback_line for traceback_line in [f"{type(error).__name__}: {error}"])
+    text = f"{type(error).__name__}: {error}"
     found = _INPUT_ERROR.findall(text)
     if found:
         return InputError(found[-1])
@@ -72,13 +86,14 @@ def users_mistake(error: Exception) -> InputError | None:
     return None
 
 
-def _runner(options: PipelineOptions) -> PipelineRunner:
-    name = options.view_as(StandardOptions).runner
+def _runner(name: str | None, options: PipelineOptions) -> PipelineRunner:
     if name is None:
         # Not "DirectRunner": that may download and start a server (Prism). The workers are told the options, as it would do.
-        provision = beam_provision_api_pb2.ProvisionInfo(
-            pipeline_options=JobServiceHandle.encode_pipeline_options(options.get_all_options(retain_unknown_options=True))
-        )
+        told: dict[str, Any] = options.get_all_options(retain_unknown_options=True)
+        if not told["default_sdk_harness_log_level"] and not told["sdk_harness_log_level_overrides"]:
+            told["default_sdk_harness_log_level"] = "WARNING"
+            told["sdk_harness_log_level_overrides"] = {"apache_beam": "CRITICAL", "__main__": "CRITICAL"}
+        provision = beam_provision_api_pb2.ProvisionInfo(pipeline_options=JobServiceHandle.encode_pipeline_options(told))
         return fn_runner.FnApiRunner(provision_info=fn_runner.ExtendedProvisionInfo(provision))
     try:
         return create_runner(name)
@@ -86,19 +101,20 @@ def _runner(options: PipelineOptions) -> PipelineRunner:
         raise InputError(f"--runner={name}: {str(error).splitlines()[0]}") from None
 
 
-def _check_options(options: PipelineOptions, beam_args: Sequence[str], *, lenient: bool) -> None:
-    """Refuse what Beam would only warn of. A job server has options of its own, so with one of those (`lenient`) Beam is to judge."""
+def _parse(beam_args: Sequence[str]) -> tuple[str | None, list[str]]:
+    """(the --runner, the options that Beam would only warn of). A value that an option cannot have is an InputError."""
+    parsed: list[tuple[str | None, list[str]]] = []
 
-    def check(parser: ArgumentParser) -> None:
+    def parse(parser: ArgumentParser) -> None:
         def fail(message: str) -> NoReturn:
             raise InputError(f"Beam option: {message}")
 
         parser.error = fail  # type: ignore[method-assign]
-        unknown = parser.parse_known_args(list(beam_args))[1]
-        if unknown and not lenient:
-            raise InputError(f"found the option '{unknown[0]}' after --, which Beam does not know; expected options of Beam: check the name")
+        known, unknown = parser.parse_known_args(list(beam_args))
+        parsed.append((known.runner, unknown))
 
-    options.get_all_options(add_extra_args_fn=check, retain_unknown_options=True)
+    PipelineOptions([]).get_all_options(add_extra_args_fn=parse)  # the one public way to Beam's whole parser
+    return parsed[0]
 
 
 @contextmanager
@@ -118,5 +134,39 @@ def _importable_in_workers() -> Iterator[None]:
 
 
 @contextmanager
+def _dead_workers_noticed() -> Iterator[None]:
+    """A RuntimeError for a worker process that dies (killed, or out of memory), for which Beam would wait for ever."""
+    deaths: list[str] = []
+    before, launcher = threading.excepthook, threading.get_ident()
+
+    def on_error(failed: threading.ExceptHookArgs) -> None:
+        if failed.thread is None or failed.thread.name != "run_worker":
+            before(failed)
+        elif not deaths:
+            deaths.append(str(failed.exc_value))
+            signal.pthread_kill(launcher, signal.SIGINT)  # it may be blocked on a lock, which only a signal ends
+
+    if threading.current_thread() is threading.main_thread():
+        threading.excepthook = on_error
+    try:
+        yield
+    except KeyboardInterrupt:
+        if not deaths:
+            raise
+        raise RuntimeError(f"a Beam worker died ({deaths[0]}): was it killed, or out of memory? Try fewer workers") from None
+    finally:
+        threading.excepthook = before
+
+
+@contextmanager
 def _quiet() -> Iterator[None]:
-    yield
+    """Without Beam's copies in the log of what the exception says."""
+    loggers = [logging.getLogger(name) for name in _REPEATING]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
