@@ -1,0 +1,131 @@
+"""Rows of shards as tensors. Decoded Arrow is read as numpy without a copy; a batch is a run of consecutive rows.
+
+Legend: R rows of a table, B rows of a batch, T tokens of its longest row, M masked positions, K top-k labels a position.
+"""
+
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from data.shards import leaf
+
+GOLD_COLUMNS = ("input_ids", "mask_positions", "label_ids")
+TEACHER_COLUMNS = ("topk_ids", "topk_logits")
+LANGUAGE_COLUMN = "language"  # int16, put there by the stream; in files the language is part of the path
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Batch:
+    """A micro-batch: what one forward pass takes."""
+
+    input_ids: Tensor  # [B, T] int64, padded
+    lengths: Tensor  # [B] int64
+    places: Tensor  # [M] int64, b·T + t of each masked position
+    label_ids: Tensor  # [M] int64
+    topk_ids: Tensor | None  # [M, K] int64
+    topk_logits: Tensor | None  # [M, K] float16, the teacher's normalised logits
+    label_logits: Tensor | None  # [M] float16, the teacher's normalised logit of the gold id; evaluation only
+    tokens: int  # without padding
+    languages: tuple[int, ...]  # rows of each language
+
+    @property
+    def rows(self) -> int:
+        return len(self.lengths)
+
+    @property
+    def masked(self) -> int:
+        """M"""
+        return len(self.label_ids)
+
+    def to(self, device: torch.device) -> "Batch":
+        """The batch on a device; from pinned memory the copy does not wait."""
+        return self._map(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def pin(self) -> "Batch":
+        """The batch in page-locked memory."""
+        return self._map(lambda tensor: tensor.pin_memory())
+
+    def _map(self, change: Any) -> "Batch":
+        tensors = {field.name: getattr(self, field.name) for field in fields(self)}
+        return replace(self, **{name: change(value) for name, value in tensors.items() if isinstance(value, Tensor)})
+
+
+class Columns:
+    """A table's columns as flat numpy arrays with offsets: the values of row r are values[offsets[r]:offsets[r + 1]]."""
+
+    def __init__(self, table: pa.Table) -> None:
+        self.rows = table.num_rows
+        lists = [name for name in table.column_names if pa.types.is_list(table.schema.field(name).type)]
+        self.leaves = {name: leaf(table.column(name)) for name in lists}
+        with_language = LANGUAGE_COLUMN in table.column_names
+        self.languages = table.column(LANGUAGE_COLUMN).to_numpy() if with_language else np.zeros(self.rows, np.int16)
+
+    def lengths(self, name: str = "input_ids") -> NDArray[np.int32]:
+        """The number of values of each row, [R]."""
+        return np.diff(self.leaves[name][1])
+
+    def values(self, name: str, begin: int, end: int) -> NDArray[Any]:
+        """The values of rows begin to end, flat."""
+        values, offsets = self.leaves[name]
+        return values[offsets[begin] : offsets[end]]
+
+
+def make_batch(columns: Columns, begin: int, end: int, *, pad: int, language_count: int = 1) -> Batch:
+    """Rows begin to end as a batch."""
+    lengths_B = columns.lengths()[begin:end].astype(np.int64)
+    width = int(lengths_B.max())
+    ids_BT = np.full((end - begin, width), pad, dtype=np.int64)
+    ids_BT[np.arange(width) < lengths_B[:, None]] = columns.values("input_ids", begin, end)
+    row_M = np.repeat(np.arange(end - begin), columns.lengths("mask_positions")[begin:end])
+    places_M = row_M * width + columns.values("mask_positions", begin, end).astype(np.int64)
+    label_ids_M = columns.values("label_ids", begin, end).astype(np.int64)
+    M = len(label_ids_M)
+    assert len(places_M) == M, f"{len(places_M)} mask positions, {M} labels"
+
+    def optional(name: str, kind: Any, *shape: int) -> Tensor | None:
+        if name not in columns.leaves:
+            return None
+        return torch.from_numpy(
+            columns.values(name, begin, end).astype(kind).reshape(M, *shape) if M else np.zeros((0, *(1 for _ in shape)), kind)
+        )
+
+    return Batch(
+        input_ids=torch.from_numpy(ids_BT),
+        lengths=torch.from_numpy(lengths_B),
+        places=torch.from_numpy(places_M),
+        label_ids=torch.from_numpy(label_ids_M),
+        topk_ids=optional("topk_ids", np.int64, -1),
+        topk_logits=optional("topk_logits", np.float16, -1),
+        label_logits=optional("label_logits", np.float16),
+        tokens=int(lengths_B.sum()),
+        languages=tuple(np.bincount(columns.languages[begin:end], minlength=language_count).tolist()),
+    )
+
+
+def batch_bounds(lengths_R: NDArray[np.int32], budget: int) -> list[int]:
+    """Where to cut rows that are sorted longest first, so that each batch's rows × longest length stay within `budget` tokens.
+
+    As few batches as that needs, then as even as they can be: the least budget that needs no more. A row longer than the budget is
+    a batch by itself. Returns the cuts, 0 and R included.
+    """
+    cuts = _cut(lengths_R, budget)
+    low, high = 1, budget
+    while low < high:
+        middle = (low + high) // 2
+        if len(_cut(lengths_R, middle)) <= len(cuts):
+            high = middle
+        else:
+            low = middle + 1
+    return _cut(lengths_R, high)
+
+
+def _cut(lengths_R: NDArray[np.int32], budget: int) -> list[int]:
+    cuts = [0]
+    while cuts[-1] < len(lengths_R):
+        cuts.append(min(len(lengths_R), cuts[-1] + max(1, budget // int(lengths_R[cuts[-1]]))))
+    return cuts

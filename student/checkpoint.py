@@ -1,0 +1,120 @@
+"""Checkpoints: folders step-00001000 that are there whole or not at all. The newest two are kept."""
+
+import json
+import re
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from data.identity import differences
+from data.storage import TEMPORARY_SUFFIX, sync
+from student.hf_folder import load_model, save_model
+from vocab.errors import InputError
+
+FOLDER = "checkpoints"
+KEEP = 2
+
+_NAME = re.compile(r"^step-(\d{8})$")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class State:
+    """What training needs besides weights and optimizer to go on."""
+
+    step: int  # steps done
+    identity: dict[str, Any]  # of the student: another one's checkpoint is refused
+    positions: list[dict[str, Any]]  # of each rank's stream
+    tally: dict[str, Any]
+
+
+def list_checkpoints(out: Path) -> list[Path]:
+    """The whole checkpoints of an output folder, oldest first."""
+    folder = out / FOLDER
+    return sorted(path for path in folder.iterdir() if _NAME.match(path.name)) if folder.is_dir() else []
+
+
+def save_checkpoint(out: Path, state: State, model: Any, optimizer: torch.optim.Optimizer) -> Path:
+    """Write a checkpoint whole: a temporary folder, the disk (fsync), its name; then remove all but the newest two.
+
+    A kill at any moment leaves the earlier checkpoints. So does a full disk, which is an InputError.
+    """
+    folder = out / FOLDER
+    target = folder / f"step-{state.step:08d}"
+    fresh = folder / f".{target.name}{TEMPORARY_SUFFIX}"
+
+    def fill() -> None:
+        shutil.rmtree(fresh, ignore_errors=True)
+        fresh.mkdir(parents=True)
+        save_model(model, fresh)
+        torch.save(optimizer.state_dict(), fresh / "optimizer.pt")
+        content = {"step": state.step, "identity": state.identity, "positions": state.positions, "tally": state.tally}
+        (fresh / "state.json").write_text(json.dumps(content), encoding="utf-8")
+        for file in fresh.iterdir():
+            sync(file)
+        sync(fresh)
+        shutil.rmtree(target, ignore_errors=True)
+        fresh.rename(target)
+        sync(folder)
+
+    standing = list_checkpoints(out)
+    kept = (
+        f"checkpoint {standing[-1].name} is whole: make room, then go on with --resume"
+        if standing
+        else "make room, then start again"
+    )
+    try:
+        refuse_failed_writes(f"checkpoint {target}", kept, fill)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+    for old in list_checkpoints(out)[:-KEEP]:
+        shutil.rmtree(old, ignore_errors=True)
+    return target
+
+
+def read_state(checkpoint: Path, identity: Mapping[str, Any]) -> State:
+    """A checkpoint's state. One of another student or recipe is an InputError that names the field."""
+    try:
+        state = State(**json.loads((checkpoint / "state.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise InputError(
+            f"{checkpoint}: cannot be read ({error}); remove this checkpoint and resume from the one before it"
+        ) from None
+    check_same_student(checkpoint, state.identity, identity)
+    return state
+
+
+def load_weights(checkpoint: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    """Put a checkpoint's weights and optimizer state into a model and its optimizer."""
+    try:
+        model.load_state_dict(load_model(checkpoint).state_dict())
+        optimizer.load_state_dict(torch.load(checkpoint / "optimizer.pt", map_location="cpu", weights_only=True))
+    except Exception as error:  # whatever a damaged file makes the readers raise
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(
+            f"{checkpoint}: cannot be read ({reason}); remove this checkpoint and resume from the one before it"
+        ) from None
+
+
+def check_same_student(place: Path, found: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
+    """Refuse to go on with what another student or recipe began."""
+    wrong = differences(found, expected)
+    if wrong:
+        raise InputError(
+            f"{place}: begun under other settings: {'; '.join(wrong)}. Use the recipe that began it, or give this student another name"
+        )
+
+
+def refuse_failed_writes(what: str, advice: str, write: Callable[[], None]) -> None:
+    """Run `write`; what a full disk makes any of the libraries raise becomes an InputError with advice."""
+    try:
+        write()
+    except Exception as error:
+        if not isinstance(error, OSError | RuntimeError) and type(error).__name__ != "SafetensorError":
+            raise
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"{what}: cannot be written ({reason}); {advice}") from error

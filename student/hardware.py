@@ -1,0 +1,39 @@
+"""The devices that train, and the number format that they multiply fast."""
+
+import os
+from typing import Literal
+
+import torch
+from accelerate import Accelerator
+
+from vocab.errors import InputError
+
+
+def open_accelerator() -> Accelerator:
+    """The devices and processes that train: CUDA or Apple's GPU where there is one, else the CPU; all the processes of a launcher.
+
+    Mixed precision is left to `autocast`, so that one process may train in several precisions, one after the other.
+    """
+    on_cpu = not torch.cuda.is_available() and not torch.backends.mps.is_available()
+    accelerator = Accelerator(mixed_precision="no", cpu=on_cpu)
+    launched = int(os.environ.get("WORLD_SIZE", "1"))
+    if accelerator.num_processes != launched:
+        raise InputError(
+            f"the launcher started {launched} processes, but {accelerator.num_processes} would train: they would write the same "
+            "folder; start one process, or as many as there are devices"
+        )
+    return accelerator
+
+
+def use_bfloat16(precision: Literal["auto", "float32", "bfloat16"], device: torch.device) -> bool:
+    """Whether matrix products run in bfloat16. auto: on CUDA that has it, and on a CPU with AMX tiles; else float32."""
+    if precision != "auto":
+        return precision == "bfloat16"
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return device.type == "cpu" and bool(torch.cpu._is_amx_tile_supported())
+
+
+def autocast(precision: Literal["auto", "float32", "bfloat16"], device: torch.device) -> torch.autocast:
+    """The context in which a model's forward pass runs."""
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=use_bfloat16(precision, device))

@@ -1,0 +1,32 @@
+"""Masked LMs in the Hugging Face layout, saved and loaded without progress bars of their own."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from transformers import AutoModelForMaskedLM
+from transformers.utils import logging
+
+
+def save_model(model: Any, folder: Path) -> None:
+    """config.json and model.safetensors."""
+    with _quiet():
+        model.save_pretrained(folder)
+
+
+def load_model(folder: Path) -> Any:
+    """The masked LM of a folder, its weights in the type they were saved in."""
+    with _quiet():
+        return AutoModelForMaskedLM.from_pretrained(folder)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()

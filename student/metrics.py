@@ -1,0 +1,106 @@
+"""metrics.jsonl: what training measured, a row each log_steps. What is the same on every run stands first in a row, timings last."""
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from data.storage import write_text
+
+FILE = "metrics.jsonl"
+
+
+@dataclass(kw_only=True, slots=True)
+class Tally:
+    """Sums over all ranks. The first are since the last row, the others since the first step; all are part of a checkpoint."""
+
+    loss: float = 0.0  # nats
+    gold_loss: float = 0.0  # nats
+    teacher_loss: float = 0.0  # nats
+    correct: float = 0.0  # positions
+    positions: int = 0
+    interval_tokens: int = 0
+    interval_seconds: float = 0.0
+    interval_waited: float = 0.0  # seconds for which the model waited for the stream
+    tokens: int = 0  # without padding
+    rows: int = 0
+    masked_positions: int = 0
+    language_rows: list[int]
+    seconds: float = 0.0
+
+    def add_step(
+        self, *, loss: float, gold: float, teacher: float, correct: float, masked: int, tokens: int, rows: list[int]
+    ) -> None:
+        """One step: `loss` is its mean, `gold`, `teacher` and `correct` are its sums; `rows` counts each language's."""
+        self.loss += loss * masked
+        self.gold_loss += gold
+        self.teacher_loss += teacher
+        self.correct += correct
+        self.positions += masked
+        self.interval_tokens += tokens
+        self.tokens += tokens
+        self.rows += sum(rows)
+        self.masked_positions += masked
+        self.language_rows = [before + new for before, new in zip(self.language_rows, rows, strict=True)]
+
+    def add_time(self, seconds: float, waited: float) -> None:
+        self.interval_seconds += seconds
+        self.interval_waited += waited
+        self.seconds += seconds
+
+    def row(
+        self, *, step: int, language_sizes: dict[str, int], with_teacher: bool, gold_weight: float, rate: float
+    ) -> dict[str, Any]:
+        """The row after `step` steps; the sums since the last row begin again. Losses are means over masked positions, in nats."""
+        count = max(1, self.positions)
+        seconds = max(self.interval_seconds, 1e-9)
+        seen = zip(language_sizes.items(), self.language_rows, strict=True)
+        row: dict[str, Any] = {
+            "step": step,
+            "tokens": self.tokens,
+            "rows": self.rows,
+            "masked_positions": self.masked_positions,
+            "epochs": {language: round(rows / size, 6) for (language, size), rows in seen},
+            "loss": round(self.loss / count, 6),
+            "gold_loss": round(self.gold_loss / count, 6),
+            **({"teacher_loss": round(self.teacher_loss / count, 6)} if with_teacher else {}),
+            "accuracy": round(self.correct / count, 6),
+            "lambda": round(gold_weight, 6),
+            "learning_rate": rate,
+            "tokens_per_second": round(self.interval_tokens / seconds, 1),
+            "stream_wait_share": round(self.interval_waited / seconds, 4),
+            "seconds": round(self.seconds, 2),
+        }
+        self.loss = self.gold_loss = self.teacher_loss = self.correct = self.interval_seconds = self.interval_waited = 0.0
+        self.positions = self.interval_tokens = 0
+        return row
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def append_row(out: Path, row: dict[str, Any]) -> None:
+    """Add a row, on the disk when this returns, so that a checkpoint never knows of a row that is lost."""
+    with (out / FILE).open("a", encoding="utf-8") as file:
+        file.write(json.dumps(row) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read_rows(out: Path) -> list[dict[str, Any]]:
+    """The whole rows of a folder's metrics; a line that a kill cut short is left out."""
+    rows = []
+    path = out / FILE
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
+        try:
+            rows.append(json.loads(line))
+        except json.JSONDecodeError:
+            break
+    return rows
+
+
+def truncate_rows(out: Path, step: int) -> None:
+    """Remove the rows after `step`: a resumed run writes them again."""
+    rows = [row for row in read_rows(out) if row["step"] <= step]
+    write_text(out / FILE, "".join(json.dumps(row) + "\n" for row in rows))

@@ -1,0 +1,136 @@
+"""A new student: any masked LM architecture of transformers, in the recipe's shape, randomly initialised from the seed."""
+
+import difflib
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import AutoConfig, AutoModelForMaskedLM
+from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
+
+from data.recipe import Student
+from student.masked_head import decoder, hidden_at_masks
+from vocab.errors import InputError
+from vocab.roles import Roles
+
+POSITIONS = 512  # at least, as BERT: a student trained on shorter windows can still be fine-tuned on longer ones
+
+# What architectures call a size that transformers' own attribute_map does not translate.
+_OTHER_NAMES = {"intermediate_size": ("hidden_dim", "ffn_dim")}
+_DROPOUTS = (
+    "hidden_dropout_prob",
+    "attention_probs_dropout_prob",
+    "dropout",
+    "attention_dropout",
+    "embedding_dropout",
+    "mlp_dropout",
+)
+
+
+def new_student(student: Student, *, vocab_size: int, max_length: int, roles: Roles, seed: int) -> Any:
+    """A masked LM of the recipe's shape over `vocab_size` ids, for windows of `max_length` tokens (512 positions at least).
+
+    The weights depend on nothing but the arguments. The masked-head path is compared with the plain model once, on a few tokens, so
+    an architecture whose head works otherwise is an InputError here and not a wrong loss later.
+    """
+    config = student_config(student, vocab_size=vocab_size, max_length=max_length, roles=roles)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = AutoModelForMaskedLM.from_config(config)
+    _check_head(model, student.architecture, min(max_length, 16), roles)
+    return model
+
+
+def student_config(student: Student, *, vocab_size: int, max_length: int, roles: Roles) -> Any:
+    """The architecture's configuration with the recipe's sizes. An unknown architecture is an InputError that lists near names."""
+    default = _default_config(student.architecture)
+    if default.is_encoder_decoder:
+        raise InputError(
+            f"student.architecture: '{student.architecture}' is an encoder-decoder; expected an encoder as 'bert' or 'roformer'"
+        )
+    sizes = {
+        "hidden_size": student.hidden_size,
+        "num_hidden_layers": student.layers,
+        "num_attention_heads": student.heads,
+        "intermediate_size": student.intermediate_size or 4 * student.hidden_size,
+        "vocab_size": vocab_size,
+    }
+    settings: dict[str, int | float] = {_attribute(default, name, student.architecture): size for name, size in sizes.items()}
+    optional: dict[str, int | float] = {
+        "max_position_embeddings": max(max_length, POSITIONS),
+        "embedding_size": student.hidden_size,
+        "pad_token_id": roles.pad,
+        "bos_token_id": roles.cls,
+        "eos_token_id": roles.sep,
+        "cls_token_id": roles.cls,
+        "sep_token_id": roles.sep,
+        "mask_token_id": roles.mask,
+        **dict.fromkeys(_DROPOUTS, student.dropout),
+    }
+    settings |= {name: value for name, value in optional.items() if hasattr(default, name)}
+    try:
+        config = AutoConfig.for_model(student.architecture, **settings)
+        config.max_position_embeddings = max(max_length, POSITIONS) + _first_position(config)
+    except (ValueError, TypeError, RuntimeError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"student: '{student.architecture}' cannot be built in this shape: {reason}") from None
+    return config
+
+
+def count_parameters(model: nn.Module) -> int:
+    """Parameters, tied ones counted once."""
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def _default_config(architecture: str) -> Any:
+    known = sorted(MODEL_FOR_MASKED_LM_MAPPING_NAMES)
+    if architecture not in known:
+        near = difflib.get_close_matches(architecture, known, n=3, cutoff=0.4) or ["bert", "roformer", "roberta"]
+        raise InputError(
+            f"student.architecture: found '{architecture}'; expected a masked LM of transformers, such as {', '.join(near)}"
+        )
+    return AutoConfig.for_model(architecture)
+
+
+def _attribute(config: Any, name: str, architecture: str) -> str:
+    """What the architecture calls a size."""
+    for candidate in (config.attribute_map.get(name, name), *_OTHER_NAMES.get(name, ())):
+        if hasattr(config, candidate):
+            return str(candidate)
+    raise InputError(f"student.architecture: '{architecture}' has no {name}; expected an encoder such as 'bert' or 'roformer'")
+
+
+def _first_position(config: Any) -> int:
+    """The first token's row of the position table: RoBERTa and its kin begin after the padding's row."""
+    with torch.device("meta"):
+        skeleton = AutoModelForMaskedLM.from_config(config)
+    for name, module in skeleton.named_modules():
+        if name.endswith("position_embeddings") and isinstance(module, nn.Embedding) and module.padding_idx is not None:
+            return int(module.padding_idx) + 1
+    return 0
+
+
+def _check_head(model: Any, architecture: str, length: int, roles: Roles) -> None:
+    """The masked-head path must give the plain model's logits."""
+    V = model.config.vocab_size
+    input_ids_BT = (torch.arange(length) * 7919 % V).clamp_min(roles.mask)[None]
+    places_M = torch.tensor([1, length - 2])
+    was_training = model.training
+    model.eval()
+    with torch.no_grad():
+        try:
+            plain_MV = model(input_ids=input_ids_BT, attention_mask=torch.ones_like(input_ids_BT)).logits[0, places_M]
+            hidden_MH = hidden_at_masks(model, input_ids_BT, torch.ones_like(input_ids_BT), places_M)
+        except InputError:
+            raise
+        except (TypeError, KeyError, AttributeError, ValueError) as error:
+            raise InputError(
+                f"student.architecture: '{architecture}' is no plain text encoder ({error}); try 'bert' or 'roformer'"
+            ) from None
+        linear = decoder(model)
+        ours_MV = nn.functional.linear(hidden_MH, linear.weight, linear.bias)
+    model.train(was_training)
+    if ours_MV.shape != plain_MV.shape or not torch.allclose(ours_MV, plain_MV, atol=1e-4):
+        raise InputError(
+            f"student.architecture: '{architecture}' adds something after its head's last layer; try 'bert' or 'roformer'"
+        )

@@ -1,0 +1,85 @@
+"""A recipe's student in its run folder: RUN/vocab and RUN/predictions become RUN/<name>; RUN/heldout becomes its scores."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from data.identity import shard_identity
+from data.recipe import Recipe, save_recipe
+from data.shards import Shard, check_identity, list_shards, read_shards
+from student.evaluate import Heldout, score, write_heldout
+from student.hf_folder import load_model
+from student.model import new_student
+from student.output import is_finished
+from student.train import TrainResult, train
+from vocab.errors import InputError
+from vocab.folder import load_union
+from vocab.union import Union
+
+PREDICTIONS = "predictions"
+HELDOUT = "heldout"
+VOCAB = "vocab"
+
+
+def train_student(recipe: Recipe, run: Path, name: str = "student", *, resume: bool = False, progress: bool = True) -> TrainResult:
+    """Train the recipe's student on the run's predictions and leave it in `run/name`.
+
+    Raises InputError for missing or foreign predictions, and for all that `student.train.train` refuses.
+    """
+    if name in (PREDICTIONS, HELDOUT, VOCAB) or "/" in name or name.startswith("."):
+        raise InputError(f"student name '{name}': expected the name of a folder of its own below {run}, as 'student'")
+    union = load_union(run / VOCAB)
+    shards = student_shards(recipe, run / PREDICTIONS, union, recipe.corpora)
+    roles = union.roles
+    model = new_student(recipe.student, vocab_size=union.size, max_length=recipe.examples.max_length, roles=roles, seed=recipe.seed)
+    result = train(
+        model,
+        shards,
+        recipe.train,
+        run / name,
+        tokenizer=run / VOCAB / "tokenizer",
+        max_length=recipe.examples.max_length,
+        seed=recipe.seed,
+        identity={**{f"student.{key}": value for key, value in recipe.student.model_dump().items()}, "union": union.fingerprint},
+        resume=resume,
+        progress=progress,
+    )
+    if not (run / name / "recipe.toml").exists():
+        save_recipe(recipe, run / name / "recipe.toml")
+    return result
+
+
+def evaluate_student(recipe: Recipe, run: Path, name: str = "student") -> Heldout:
+    """Score the trained student `run/name` on the run's held-out predictions; writes its heldout.json."""
+    if not is_finished(run / name):
+        raise InputError(f"{run / name}: found no trained student; expected one: run `mergedistill train` first")
+    shards = student_shards(recipe, run / HELDOUT, load_union(run / VOCAB), recipe.heldout)
+    model = load_model(run / name)
+    heldout = score(model, shards, tokens_per_batch=recipe.train.tokens_per_microbatch, precision=recipe.train.precision)
+    write_heldout(heldout, run / name)
+    return heldout
+
+
+def student_shards(recipe: Recipe, folder: Path, union: Union, languages: Sequence[str] | dict[str, str]) -> list[Shard]:
+    """The shards of the recipe's teachers in their languages, every identity checked. Shards of other teachers are left alone.
+
+    What the recipe does not say (the teachers' tokenizers and weights) must be the same in all of a teacher's shards, and its
+    tokenizer the one that the union was made with.
+    """
+    wanted = [(teacher.name, language) for teacher in recipe.teachers for language in teacher.languages if language in languages]
+    if not wanted:
+        raise InputError(f"the recipe names no corpora for {folder}; expected a section [{folder.name}] in it")
+    found = [shard for shard in read_shards(list_shards(str(folder))) if (shard.path.teacher, shard.path.language) in wanted]
+    links = {link.teacher: link for link in union.links}
+    first: dict[str, Shard] = {}
+    for shard in found:
+        link = links.get(shard.path.teacher)
+        if link is None:
+            raise InputError(f"{shard.location}: its teacher is not in the union vocabulary; run `mergedistill vocab` again")
+        weights = first.setdefault(shard.path.teacher, shard).identity.get("teacher.weights", "")
+        check_identity(shard, shard_identity(recipe, union=link.fingerprint, tokenizer=link.tokenizer, weights=weights))
+    present = {(shard.path.teacher, shard.path.language) for shard in found}
+    missing = [f"teacher '{teacher}' on '{language}'" for teacher, language in wanted if (teacher, language) not in present]
+    if missing:
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        raise InputError(f"{folder}: found no predictions of {missing[0]}{more}; expected some: run `mergedistill predict` first")
+    return found
