@@ -96,9 +96,8 @@ def demo(out: Path, quick: bool) -> None:
     """
     import shutil
 
-    from student.pretrain import pretrain as pretrain_teacher
-
     from data import demo as story
+    from student.pretrain import pretrain as pretrain_teacher
 
     if out.exists():
         shutil.rmtree(out) if story.is_demo(out) else _refuse_folder(out)
@@ -276,7 +275,7 @@ def _prepare(inputs: Sequence[str], language: str, out: str | Path, heldout_perc
 
     report = prepare_corpus(list(inputs), language, str(out), heldout_percent=heldout_percent, beam_args=list(beam))
     skipped = ", ".join(f"{count:,} {reason}" for reason, count in sorted(report.skipped.items())) or "none"
-    click.echo(f"{out}: {report.articles:,} articles in {report.shards} shards (skipped: {skipped})")
+    click.echo(f"{out}: {report.articles:,} articles in {len(report.shards)} shards (skipped: {skipped})")
 
 
 def _vocab(recipe: "Recipe", out: Path) -> None:

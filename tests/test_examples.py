@@ -1,7 +1,6 @@
 """Masked examples: windows, masks from identity alone, corruption in BERT's proportions."""
 
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import numpy as np
