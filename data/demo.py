@@ -20,7 +20,9 @@ class TeacherSize:
     layers: int = 2
     hidden_size: int = 128
     heads: int = 4
-    steps: int = 900
+    steps: int = 500
+    tokens_per_batch: int = 2048
+    learning_rate: float = 2e-3
     seed: int = 0
 
 
@@ -37,7 +39,7 @@ def write_recipe(out: Path, *, quick: bool) -> tuple[Recipe, dict[str, Any]]:
     text = (HERE / "recipes/demo.toml").read_text(encoding="utf-8")
     size = TeacherSize(steps=QUICK_STEPS) if quick else TeacherSize()
     if quick:
-        text = text.replace("steps = 600", f"steps = {QUICK_STEPS}").replace("warmup_steps = 60", "warmup_steps = 10")
+        text = text.replace("\nsteps = 800", f"\nsteps = {QUICK_STEPS}").replace("warmup_steps = 80", "warmup_steps = 10")
     write_text(out / "recipe.toml", text)
     return load_recipe(out / "recipe.toml"), asdict(size)
 

@@ -57,6 +57,8 @@ def student_config(student: Student, *, vocab_size: int, max_length: int, roles:
     }
     settings: dict[str, int | float] = {_attribute(default, name, student.architecture): size for name, size in sizes.items()}
     optional: dict[str, int | float] = {
+        # BERT's 0.02 is for 768; a narrower model with it starts with all but constant logits, and is long in leaving them.
+        "initializer_range": 0.02 * (768 / student.hidden_size) ** 0.5,
         "max_position_embeddings": max(max_length, POSITIONS),
         "embedding_size": student.hidden_size,
         "pad_token_id": roles.pad,
