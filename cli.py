@@ -1,6 +1,7 @@
 """The command line: one thin command per verb. Imports stand inside the commands, so that --help is instant."""
 
 import errno
+import json
 import logging
 import os
 import sys
@@ -252,8 +253,6 @@ def recipe_command(schema: bool, path: str | None) -> None:
     Example:  mergedistill recipe recipe.toml
               mergedistill recipe --schema > recipe.schema.json
     """
-    import json
-
     from data.recipe import Recipe
 
     if schema:
@@ -321,7 +320,7 @@ def _validate(predictions: str, as_json: bool = False) -> int:
             bar.update(done - bar.n)
 
         report = validate_shards(predictions, vocabulary=vocabulary, on_file=on_file)
-    click.echo(report.to_json() if as_json else render(report))
+    click.echo(json.dumps(report.to_json(), indent=2, ensure_ascii=False) if as_json else render(report))
     return report.exit_code
 
 

@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
+import pyarrow.parquet as pq
+
 from data.articles import open_shard
 from data.contract import ShardPath
 from data.identity import Identity, differences
@@ -131,6 +133,7 @@ def _footer(location: str) -> tuple[str, list[int]]:
     The footer holds the sizes, offsets and statistics of every page, so other text gives another fingerprint, at no scan.
     """
     metadata = open_shard(location).metadata
+    _refuse_nulls(metadata, location)
     filesystem, path = resolve(location)
     with filesystem.open_input_file(path) as file:
         size = file.size()
@@ -140,6 +143,20 @@ def _footer(location: str) -> tuple[str, list[int]]:
         footer = file.read(length)
     digest = hashlib.sha256(f"{size}\0".encode() + footer).hexdigest()
     return digest, [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
+
+
+def _refuse_nulls(metadata: pq.FileMetaData, location: str) -> None:
+    """Refuse null articles before anything is computed, where the footer's statistics tell of them; else reading refuses them."""
+    for group in range(metadata.num_row_groups):
+        columns = (metadata.row_group(group).column(index) for index in range(metadata.num_columns))
+        counts = [
+            c.statistics.null_count for c in columns if c.path_in_schema == "text" and c.statistics and c.statistics.has_null_count
+        ]
+        if any(counts):
+            raise InputError(
+                f"{location}: row group {group}: column 'text' is null in {counts[0]:,} rows; expected strings: run "
+                "`mergedistill prepare` on the file, which skips such rows and counts them"
+            )
 
 
 def _refuse_strangers(standing: list[str], units: Mapping[str, Unit], teachers: Iterable[str]) -> None:

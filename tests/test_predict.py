@@ -238,7 +238,7 @@ def test_bad_corpora(tmp_path: Path) -> None:
     for bad, message in [
         (pa.table({"title": ["x"]}), "found columns title; expected a column 'text'"),
         (pa.table({"text": [3]}), "column 'text' is int64; expected string"),
-        (pa.table({"text": ["a", None]}), "row 1: column 'text' is null"),
+        (pa.table({"text": ["a", None]}), "column 'text' is null in 1 rows"),
     ]:
         pq.write_table(bad, shard)
         with pytest.raises(InputError) as error:

@@ -73,5 +73,5 @@ def test_a_missing_recipe_and_a_bad_setting(tmp_path: Path) -> None:
         load_recipe(tmp_path / "none.toml")
     with pytest.raises(InputError, match="expected KEY=VALUE"):
         load_recipe(write(tmp_path, GOOD), ["train"])
-    with pytest.raises(InputError, match="unknown key 'train.lables'; did you mean 'labels'"):
+    with pytest.raises(InputError, match=r"unknown key 'train\.lables'; did you mean 'labels'"):
         load_recipe(write(tmp_path, GOOD), ["train.lables=gold"])
