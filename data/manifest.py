@@ -9,7 +9,7 @@ from data.recipe import Recipe
 from data.shards import Shard
 from data.storage import join, write_text
 
-MANIFEST = "manifest.json"
+MANIFEST = "_manifest.json"  # readers that take a whole folder (Spark, pyarrow, pandas) pass over names that begin with "_"
 
 
 def write_manifest(predictions: str, recipe: Recipe, shards: Sequence[Shard]) -> dict[str, Any]:

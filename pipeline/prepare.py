@@ -23,7 +23,7 @@ from vocab.errors import InputError
 
 @dataclass(frozen=True, kw_only=True)
 class PrepareReport:
-    """What a job read, skipped and wrote; `prepare.json` beside the shards holds the same."""
+    """What a job read, skipped and wrote; `_prepare.json` beside the shards holds the same."""
 
     language: str
     articles: int  # in the shards, without those held out
@@ -67,7 +67,7 @@ def prepare(
 
     `inputs` are files, folders, globs or URIs; `heldout_percent` (0 to 100) of the articles are held out, chosen by language and
     id alone; a shard holds at most `shard_articles` articles. The shards are the same, byte for byte, on any runner. They appear
-    when the whole job is good, and `prepare.json` after them; a job that fails leaves nothing. Raises InputError for a wrong
+    when the whole job is good, and `_prepare.json` after them; a job that fails leaves nothing. Raises InputError for a wrong
     input or option, for an `out` that already holds article shards, and for a full disk.
     """
     if not language.strip():

@@ -1,5 +1,6 @@
 """Progress of a Beam job, on any runner: the launcher counts finished files against the plan."""
 
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from tqdm import tqdm
 from data.storage import resolve
 
 POLL_SECONDS = 1.0
+LOG_SECONDS = 15.0  # where stderr is a log and not a terminal
 
 
 @contextmanager
@@ -26,7 +28,7 @@ def watch_files(outputs: Sequence[str], *, description: str, show: bool = True) 
 
     def watch() -> None:
         with tqdm(total=len(outputs), desc=description, unit="unit", disable=not show, mininterval=0) as bar:
-            while not stop.wait(POLL_SECONDS):
+            while not stop.wait(POLL_SECONDS if sys.stderr.isatty() else LOG_SECONDS):
                 update(bar)
                 bar.refresh()
             update(bar)

@@ -12,7 +12,7 @@ from pyarrow import fs
 from data.storage import join, resolve, write_text
 from vocab.errors import InputError
 
-REPORT = "prepare.json"
+REPORT = "_prepare.json"  # readers that take a whole folder pass over names that begin with "_"
 _STAGING = ".staging-"
 _PLAN = "publish.json"  # in the staging folder: the shards that are being moved
 

@@ -23,7 +23,7 @@ from data.recipe import load_recipe, save_recipe
 
 COMMAND = [sys.executable, "-c", "import cli; cli.main()"]
 RUN = ("recipe.toml", "--out", "run")
-PAGE = "<page><title>{0}</title><ns>0</ns><id>{0}</id><revision><id>1</id><text>'''City {0}''' lies on a [[river]].</text></revision></page>"
+PAGE = "<page><title>{0}</title><ns>0</ns><id>{0}</id><revision><id>1</id><text>'''City {0}''' is on a [[river]].</text></revision></page>"
 DUMP = "<mediawiki>" + "".join(PAGE.format(index) for index in range(1, 400)) + "</mediawiki>"
 
 

@@ -94,7 +94,7 @@ def test_invalid_ids_are_never_predicted(recipe: Recipe, undisturbed: Path) -> N
 
 
 def test_the_manifest_tells_the_shards(undisturbed: Path) -> None:
-    manifest = json.loads((undisturbed / "predictions/manifest.json").read_text())
+    manifest = json.loads((undisturbed / "predictions/_manifest.json").read_text())
     assert manifest["totals"]["articles"] == 80
     assert manifest["totals"]["rows"] == sum(table.num_rows for table in columns(undisturbed).values())
     assert [unit["path"] for unit in manifest["units"]] == [name.removeprefix("/predictions/") for name in columns(undisturbed)]

@@ -206,7 +206,7 @@ def test_prepare(corpus: Path, tmp_path: Path) -> None:
     shard = pq.ParquetFile(tmp_path / "out" / "AA-wiki_00-00000.parquet", page_checksum_verification=True)
     assert shard.schema_arrow == SCHEMA
     assert shard.read().num_rows == 5
-    assert json.loads((tmp_path / "out" / "prepare.json").read_text())["skipped"] == {"redirect": 1}
+    assert json.loads((tmp_path / "out" / "_prepare.json").read_text())["skipped"] == {"redirect": 1}
 
 
 def test_the_same_bytes_in_two_processes(corpus: Path, tmp_path: Path) -> None:
@@ -266,7 +266,7 @@ import os, signal, sys
 from pipeline import publish
 from pipeline.prepare import prepare
 real = publish.write_text
-publish.write_text = lambda path, text: os.kill(os.getpid(), signal.SIGKILL) if path.endswith("prepare.json") else real(path, text)
+publish.write_text = lambda path, text: os.kill(os.getpid(), signal.SIGKILL) if path.endswith("_prepare.json") else real(path, text)
 prepare([sys.argv[1]], "de", sys.argv[2], heldout_percent=20, show_progress=False)
 """
 
@@ -277,7 +277,7 @@ def test_a_killed_job_is_cleared_away_by_the_next(corpus: Path, tmp_path: Path) 
     killed = subprocess.run([sys.executable, "-c", KILLED_WHILE_PUBLISHING, corpus, out], env=environment, check=False)
     assert killed.returncode == -9
     assert list(out.glob("*.parquet"))
-    assert not (out / "prepare.json").exists()
+    assert not (out / "_prepare.json").exists()
     run([corpus], out, heldout_percent=20)
     run([corpus], tmp_path / "fresh", heldout_percent=20)
     assert tree(out) == tree(tmp_path / "fresh")

@@ -141,13 +141,13 @@ def test_notes(folder: Path) -> None:
 
 def test_shards_that_the_manifest_lists(folder: Path) -> None:
     names = [str(file.relative_to(folder)) for file in folder.rglob("*.parquet")]
-    (folder / "manifest.json").write_text(json.dumps({"units": [{"path": name} for name in names]}))
+    (folder / "_manifest.json").write_text(json.dumps({"units": [{"path": name} for name in names]}))
     assert check(folder).notes == []
     (folder / BESIDE).unlink()
     assert any(BESIDE in note for note in check(folder).notes)
     for damaged in ("", "[]", '{"units": [1]}', '{"units": {"a": 1}}'):
-        (folder / "manifest.json").write_text(damaged)
-        assert any("manifest.json: cannot be read" in note for note in check(folder).notes)
+        (folder / "_manifest.json").write_text(damaged)
+        assert any("_manifest.json: cannot be read" in note for note in check(folder).notes)
 
 
 @pytest.mark.parametrize(
