@@ -49,6 +49,15 @@ class Group(click.Group):
         return list(self.commands)  # in the order of the work, not of the alphabet
 
 
+class RunFolder(click.Path):
+    """A run's folder: local, or mounted on every machine; a URI would silently become a folder of that name."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if "://" in str(value):
+            self.fail(f"found the URI '{value}'; expected a folder that all workers see under this path", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 class BeamCommand(click.Command):
     """A command that hands everything after `--` to Beam untouched."""
 
@@ -67,7 +76,11 @@ def recipe_options(command: _Command) -> _Command:
     """RECIPE, --out and --set, which most commands share."""
     command = click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a key of the recipe.")(command)
     command = click.option(
-        "--out", required=True, type=click.Path(file_okay=False, path_type=Path), metavar="RUN", help="The run's folder."
+        "--out",
+        required=True,
+        type=RunFolder(file_okay=False, path_type=Path),
+        metavar="RUN",
+        help="The run's folder, a local one.",
     )(command)
     return click.argument("recipe", type=click.Path(), metavar="RECIPE")(command)
 
@@ -111,7 +124,7 @@ def demo(out: Path, quick: bool) -> None:
         _step(f"pretrain {teacher.name}")
         language = teacher.languages[0]
         folder = Path(recipe.locate(teacher.model))
-        result = pretrain_teacher([recipe.locate(recipe.corpora[language])], language, folder, **sizes)
+        result = pretrain_teacher([recipe.locate_files(recipe.corpora[language])], language, folder, **sizes)
         click.echo(f"{teacher.name}: vocabulary {result.vocab_size:,}, {result.steps} steps, loss {result.loss:.3f}")
     _run(recipe, out, [])
     _step("train the same student on gold labels alone")
@@ -341,7 +354,7 @@ def _run(recipe: "Recipe", out: Path, beam: Sequence[str]) -> None:
     if _validate(str(out / "predictions")):
         raise click.ClickException(f"{out / 'predictions'} is not sound; nothing was trained")
     _step("train the student on gold and teacher labels")
-    _train(recipe, out, "student", resume=True)
+    _train(recipe, out, "student", resume=(out / "student").exists())
 
 
 def _score(recipe: "Recipe", out: Path, names: Sequence[str]) -> None:

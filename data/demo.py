@@ -9,6 +9,7 @@ from data.storage import write_text
 from vocab.errors import InputError
 
 HERE = Path(__file__).parent
+MARKER = ".mergedistill-demo"  # only a folder that holds this file is ever removed
 QUICK_STEPS = 60  # of each teacher and student in the quick form, which shows that everything works and not how well
 
 
@@ -40,11 +41,11 @@ def write_recipe(out: Path, *, quick: bool) -> tuple[Recipe, dict[str, Any]]:
     size = TeacherSize(steps=QUICK_STEPS) if quick else TeacherSize()
     if quick:
         text = text.replace("\nsteps = 800", f"\nsteps = {QUICK_STEPS}").replace("warmup_steps = 80", "warmup_steps = 10")
+    write_text(out / MARKER, "The demo begins this folder anew each time.\n")
     write_text(out / "recipe.toml", text)
     return load_recipe(out / "recipe.toml"), asdict(size)
 
 
 def is_demo(out: Path) -> bool:
-    """Whether a folder is an earlier demo's, so that the demo may begin it anew."""
-    path = out / "recipe.toml"
-    return path.is_file() and 'name = "demo"' in path.read_text(encoding="utf-8")
+    """Whether a folder is an earlier demo's (or empty), so that the demo may begin it anew."""
+    return (out / MARKER).is_file() or not any(out.iterdir())

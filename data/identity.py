@@ -17,9 +17,10 @@ from vocab.errors import InputError
 Identity: TypeAlias = dict[str, str | int | float]
 
 
-def shard_identity(recipe: Recipe, *, union: str, tokenizer: str, weights: str) -> Identity:
+def shard_identity(recipe: Recipe, *, dtype: str, union: str, tokenizer: str, weights: str) -> Identity:
     """The identity of one teacher's shards.
 
+    dtype      in which the teacher computes: "auto" of the recipe resolved, since it means another on other hardware
     union      fingerprint of the union vocabulary up to and including the teacher (its link of the chain), so that a teacher
                added later changes nothing
     tokenizer  fingerprint of the teacher's tokenizer
@@ -29,7 +30,7 @@ def shard_identity(recipe: Recipe, *, union: str, tokenizer: str, weights: str) 
     return {
         "schema_version": SCHEMA_VERSION,
         "top_k": recipe.predict.top_k,
-        "dtype": recipe.predict.dtype,
+        "dtype": dtype,
         "seed": recipe.seed,
         **examples,
         "union": union,

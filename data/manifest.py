@@ -5,11 +5,26 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from pyarrow import fs
+
 from data.recipe import Recipe
 from data.shards import Shard
-from data.storage import join, write_text
+from data.storage import join, resolve, write_text
+from vocab.errors import InputError
 
 MANIFEST = "_manifest.json"  # readers that take a whole folder (Spark, pyarrow, pandas) pass over names that begin with "_"
+
+
+def listed_shards(predictions: str) -> set[str]:
+    """The locations of the shards that a folder's manifest lists. It is written when all units are there: none is an InputError."""
+    filesystem, path = resolve(join(predictions, MANIFEST))
+    if filesystem.get_file_info(path).type != fs.FileType.File:
+        raise InputError(
+            f"{predictions}: found no {MANIFEST}; expected the one that a finished `mergedistill predict` leaves: run it "
+            "(again): it computes only what is missing"
+        )
+    with filesystem.open_input_stream(path) as file:
+        return {join(predictions, unit["path"]) for unit in json.loads(file.read())["units"]}
 
 
 def write_manifest(predictions: str, recipe: Recipe, shards: Sequence[Shard]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The recipe: one TOML file that says everything a run depends on. Parsed once, at the edge; every unknown key is refused."""
 
 import difflib
+import glob
 import json
 import re
 import tomllib
@@ -109,6 +110,8 @@ class Recipe(Section):
             raise ValueError(f"teachers: the name '{twice}' stands twice; give each teacher a name of its own")
         taught = {language for teacher in self.teachers for language in teacher.languages}
         for teacher in self.teachers:
+            if len(set(teacher.languages)) < len(teacher.languages):
+                raise ValueError(f"teacher '{teacher.name}' names a language twice; name each once")
             for language in teacher.languages:
                 if language not in self.corpora:
                     raise ValueError(
@@ -128,6 +131,11 @@ class Recipe(Section):
     def locate(self, path: str) -> str:
         """A path of the recipe as an absolute path; a URI stays as it is."""
         return path if "://" in path else str(self._folder / Path(path).expanduser())
+
+    def locate_files(self, pattern: str) -> str:
+        """A glob of the recipe as an absolute one; signs in the recipe's own folder are no wildcards."""
+        folder = Path(glob.escape(str(self._folder)))
+        return pattern if "://" in pattern else str(folder / Path(pattern).expanduser())
 
     def teacher(self, name: str) -> Teacher:
         """The teacher of this name, or an InputError that lists those there are."""
@@ -169,7 +177,7 @@ def save_recipe(recipe: Recipe, path: str | Path) -> None:
     """Write a recipe as TOML whose paths are absolute, so that it means the same from any folder."""
     content = recipe.model_dump(exclude_none=True)
     for section in ("corpora", "heldout"):
-        content[section] = {language: recipe.locate(pattern) for language, pattern in content[section].items()}
+        content[section] = {language: recipe.locate_files(pattern) for language, pattern in content[section].items()}
     for teacher in content["teachers"]:
         if Path(recipe.locate(teacher["model"])).is_dir():
             teacher["model"] = recipe.locate(teacher["model"])

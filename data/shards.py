@@ -1,5 +1,6 @@
 """Shards on disk: written whole, with their identity in the footer; read with checksums verified and identity enforced."""
 
+import glob
 import json
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -108,7 +109,9 @@ def read_shard(location: str) -> Shard:
 
 def list_shards(predictions: str) -> list[str]:
     """The locations of all shards below a folder of predictions, sorted."""
-    return expand(join(predictions, "language=*", "teacher=*", "*.parquet"))
+    # The folder's own name may hold signs that a glob would take for wildcards.
+    below = predictions if "://" in predictions else glob.escape(predictions)
+    return expand(join(below, "language=*", "teacher=*", "*.parquet"))
 
 
 def read_shards(locations: Iterable[str]) -> list[Shard]:

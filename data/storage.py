@@ -2,12 +2,14 @@
 
 import fnmatch
 import glob
+import itertools
 import os
 import shutil
 import uuid
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
 from pyarrow import NativeFile, fs
 
 from vocab.errors import InputError
@@ -19,7 +21,12 @@ def resolve(location: str | Path) -> tuple[fs.FileSystem, str]:
     """The file system of a local path or URI ("s3://…", "gs://…", "hdfs://…"), and the path within it."""
     text = str(location)
     if "://" in text:
-        filesystem, path = fs.FileSystem.from_uri(text)
+        try:
+            filesystem, path = fs.FileSystem.from_uri(text)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise InputError(
+                f"{text}: {str(error).splitlines()[0]}; expected a path, or a URI that pyarrow.fs knows, as s3://…"
+            ) from None
         return filesystem, str(path)
     return fs.LocalFileSystem(), os.path.abspath(text)
 
@@ -36,16 +43,24 @@ def expand(pattern: str | Path) -> list[str]:
         if os.path.isdir(text):
             text = os.path.join(glob.escape(text), "*.parquet")
         return sorted(name for name in glob.glob(text, recursive=True) if os.path.isfile(name))
-    scheme = text.split("://", 1)[0] + "://"
-    filesystem, path = fs.FileSystem.from_uri(text)
-    fixed = path.split("*", 1)[0].split("?", 1)[0].split("[", 1)[0]
-    folder = path if fixed == path else fixed.rsplit("/", 1)[0]
-    wanted = path if fixed != path else (path if path.endswith(".parquet") else join(path, "*.parquet"))
-    if filesystem.get_file_info(folder).type == fs.FileType.File:
-        return [text]
-    selector = fs.FileSelector(folder, recursive=True, allow_not_found=True)
+    base, mark, query = text.partition("?")  # in a URI, "?" begins the options of the storage
+    whole = base if base.endswith(".parquet") or _has_magic(base) else join(base, "*.parquet")
+    folder = "/".join(itertools.takewhile(lambda part: not _has_magic(part), whole.split("/")[:-1]))
+    filesystem, path = resolve(folder + mark + query)
+    prefix = folder.removesuffix(path)  # the scheme, and the host where the scheme has one
+    wanted = whole.removeprefix(prefix).split("/")
+    selector = fs.FileSelector(path, recursive=True, allow_not_found=True)
     files = [info.path for info in filesystem.get_file_info(selector) if info.type == fs.FileType.File]
-    return sorted(scheme + name for name in files if fnmatch.fnmatchcase(name, wanted))
+    return sorted(prefix + name + mark + query for name in files if _matches(name.split("/"), wanted))
+
+
+def _has_magic(part: str) -> bool:
+    return any(sign in part for sign in "*[")
+
+
+def _matches(parts: list[str], wanted: list[str]) -> bool:
+    """Whether a path matches a pattern part by part, as a shell has it: no wildcard crosses a folder."""
+    return len(parts) == len(wanted) and all(fnmatch.fnmatchcase(part, sign) for part, sign in zip(parts, wanted, strict=True))
 
 
 def write_whole(location: str | Path, write: Callable[[NativeFile], None], check: Callable[[str], None] | None = None) -> None:

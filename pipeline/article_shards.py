@@ -62,6 +62,8 @@ class ShardWriter:
         """Write what is left and close the shard."""
         self._write_group()
         if self._writer is not None:
+            # In the footer, so that predict sees from the footer alone that a shard holds other articles.
+            self._writer.add_key_value_metadata({"mergedistill.articles": self._digest.hexdigest()})
             self._writer.close()
             self._sink.close()
             if isinstance(self._filesystem, fs.LocalFileSystem):
@@ -75,10 +77,13 @@ class ShardWriter:
             self.shards.append(f"{self._prefix}-{len(self.shards):05d}.parquet")
             self._filesystem, self._path = resolve(join(self._folder, self.shards[-1]))
             self._filesystem.create_dir(self._path.rpartition("/")[0], recursive=True)
+            self._digest = hashlib.sha256()
             self._sink = self._filesystem.open_output_stream(self._path)
             self._writer = pq.ParquetWriter(self._sink, SCHEMA, compression="zstd", write_page_checksum=True)
         columns = [pa.array([getattr(row, name) for row in self._rows], pa.string()) for name in SCHEMA.names]
         self._writer.write_table(pa.Table.from_arrays(columns, schema=SCHEMA), row_group_size=len(self._rows))
+        for row in self._rows:
+            self._digest.update(f"{row.id}\0{len(row.text)}\0{row.text}".encode())
         self._rows_in_shard += len(self._rows)
         self._rows, self._characters = [], 0
 

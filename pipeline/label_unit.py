@@ -75,7 +75,7 @@ class TeacherHandler(ModelHandler[Unit, Labelled, LoadedTeacher]):
             )
         vocabulary = read_teacher(folder, teacher.name)
         return LoadedTeacher(
-            model=Teacher(folder, teacher.name, self._map, self._recipe.predict.dtype),
+            model=Teacher(folder, teacher.name, self._map, str(self._identity["dtype"])),
             vocabulary=vocabulary,
             alphabet=Alphabet(roles=vocabulary.roles, maskable=self._map.predictable),
             load_seconds=time.perf_counter() - started,

@@ -4,29 +4,35 @@ Per teacher one branch: Create(units) | Reshuffle | RunInference(TeacherHandler)
 so a launch after a failure computes only what is missing.
 """
 
+import fcntl
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
+import numpy as np
+import torch
 from apache_beam.ml.inference.base import RunInference
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
 
 from data.identity import Identity, shard_identity, weights_fingerprint
 from data.manifest import write_manifest
 from data.recipe import Recipe
-from data.shards import list_shards, read_shards
+from data.shards import list_shards, read_shard, read_shards
 from data.storage import TEMPORARY_SUFFIX, join
 from pipeline.label_unit import TeacherHandler, WriteShard, teacher_folder
 from pipeline.launch import run_pipeline
 from pipeline.plan import HELDOUT, PREDICTIONS, Plan, make_plan
 from pipeline.progress import watch_files
+from pipeline.teacher import choose_dtype
 from vocab.errors import InputError
 from vocab.folder import load_map, load_union
-from vocab.teacher_vocabulary import read_teacher
+from vocab.teacher_vocabulary import TeacherVocabulary, read_teacher
+from vocab.union import TeacherMap
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,8 +57,11 @@ def predict(
     identities = {name: teacher_identity(recipe, run, name) for name in names}
     plan = make_plan(recipe, str(run), identities)
     if plan.missing:
-        _clear_partial_files(run)
-        with watch_files([unit.output for unit in plan.missing], description="predict", show=show_progress):
+        with (
+            _exclusive(run, names),
+            watch_files([unit.output for unit in plan.missing], description="predict", show=show_progress),
+        ):
+            _clear_partial_files(run, names)
             run_pipeline(lambda pipeline: _branches(pipeline, recipe, run, plan, identities, beam_args), beam_args)
     return _finish(recipe, run, plan, time.perf_counter() - clock)
 
@@ -67,13 +76,50 @@ def teacher_identity(recipe: Recipe, run: Path, name: str) -> Identity:
             "expected the same in the same order: run `mergedistill vocab` with this recipe, or use another run folder"
         )
     folder = teacher_folder(recipe, name, weights=True)
-    tokenizer = read_teacher(folder, name).tokenizer_fingerprint
+    vocabulary = read_teacher(folder, name)
+    tokenizer = vocabulary.tokenizer_fingerprint
     if tokenizer != known[name].tokenizer:
         raise InputError(
             f"teacher '{name}': the tokenizer in {folder} is not the one that the union was made from (found {tokenizer[:12]}…, "
             f"expected {known[name].tokenizer[:12]}…): run `mergedistill vocab` into another run folder"
         )
-    return shard_identity(recipe, union=known[name].fingerprint, tokenizer=tokenizer, weights=weights_fingerprint(folder))
+    _check_limits(recipe, vocabulary, load_map(run / "vocab", name))
+    return shard_identity(
+        recipe,
+        dtype=_resolve_dtype(recipe, run, name),
+        union=known[name].fingerprint,
+        tokenizer=tokenizer,
+        weights=weights_fingerprint(folder),
+    )
+
+
+def _resolve_dtype(recipe: Recipe, run: Path, name: str) -> str:
+    """The recipe's dtype; "auto" is the one that this teacher's standing shards have, else what the launcher's hardware has.
+
+    So a launch from another machine goes on with the cache as it was begun.
+    """
+    if recipe.predict.dtype != "auto":
+        return recipe.predict.dtype
+    for folder in (PREDICTIONS, HELDOUT):
+        for location in list_shards(join(str(run), folder)):
+            if f"/teacher={name}/" in location:
+                return str(read_shard(location).identity["dtype"])
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return str(choose_dtype("auto", device)).removeprefix("torch.")
+
+
+def _check_limits(recipe: Recipe, vocabulary: TeacherVocabulary, teacher_map: TeacherMap) -> None:
+    """Refuse settings that the teacher cannot meet before it is paid."""
+    pieces = len(np.unique(teacher_map.union_ids[teacher_map.predictable]))
+    if recipe.predict.top_k > pieces:
+        raise InputError(
+            f"predict.top_k: found {recipe.predict.top_k}; teacher '{vocabulary.name}' can predict {pieces} pieces: lower top_k"
+        )
+    if vocabulary.positions is not None and recipe.examples.max_length > vocabulary.positions:
+        raise InputError(
+            f"examples.max_length: found {recipe.examples.max_length}; teacher '{vocabulary.name}' takes at most {vocabulary.positions} "
+            "tokens: lower max_length"
+        )
 
 
 def _branches(
@@ -103,11 +149,25 @@ def _threads(beam_args: Sequence[str]) -> int:
     return max(1, cores // (options.direct_num_workers or cores))
 
 
-def _clear_partial_files(run: Path) -> None:
-    """Remove what a killed launch left half-written; finished shards have other names."""
+@contextmanager
+def _exclusive(run: Path, teachers: Sequence[str]) -> Iterator[None]:
+    """Keep other launches off these teachers' shards. The kernel lets go of a lock however its process ends."""
+    with ExitStack() as stack:
+        for name in teachers:
+            handle = stack.enter_context((run / f".predict-{name}.lock").open("w"))
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise InputError(f"{run}: another predict runs for teacher '{name}'; wait for it, or name other teachers") from None
+        yield
+
+
+def _clear_partial_files(run: Path, teachers: Sequence[str]) -> None:
+    """Remove what a killed launch of these teachers left half-written; finished shards have other names."""
     for folder in (PREDICTIONS, HELDOUT):
-        for partial in (run / folder).glob(f"language=*/teacher=*/.*{TEMPORARY_SUFFIX}"):
-            partial.unlink(missing_ok=True)
+        for name in teachers:
+            for partial in (run / folder).glob(f"language=*/teacher={name}/.*{TEMPORARY_SUFFIX}"):
+                partial.unlink(missing_ok=True)
 
 
 def _finish(recipe: Recipe, run: Path, plan: Plan, seconds: float) -> PredictResult:

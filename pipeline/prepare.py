@@ -80,7 +80,7 @@ def prepare(
     with exclusive(out):
         recover(out)
         for folder in (out, join(out, "heldout")):
-            if shards := expand(join(folder, "*.parquet")):
+            if shards := expand(folder):
                 raise InputError(
                     f"{folder}: already holds {len(shards):,} shards; expected none: choose another --out or remove them"
                 )

@@ -3,6 +3,7 @@
 Legend: B batch, T tokens, H hidden size, M masked positions, V rows of the head, K top-k.
 """
 
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ class Teacher:
         self.dtype = choose_dtype(dtype, self.device)
         self.model = load_masked_lm(folder, name).to(self.device, self.dtype)
         self.remap = Remap(teacher_map, self.device)
-        self._masked_BT: torch.Tensor | None = None
+        self._batch = threading.local()  # runners may label on several threads of one process with one model
         self.model.base_model.register_forward_hook(self._gather)
 
     def _gather(self, _module: Any, _inputs: Any, output: Any) -> Any:
@@ -34,7 +35,7 @@ class Teacher:
 
         At V = 119,547 the head at every position would cost more than the encoder. As a hook it holds for every architecture.
         """
-        output["last_hidden_state"] = output["last_hidden_state"][self._masked_BT].unsqueeze(0)
+        output["last_hidden_state"] = output["last_hidden_state"][self._batch.masked_BT].unsqueeze(0)
         return output
 
     @torch.inference_mode()
@@ -64,7 +65,7 @@ class Teacher:
             attention_BT[row, : len(example.input_ids)] = 1
             masked_BT[row, example.mask_positions] = True
         gold_M = torch.from_numpy(np.concatenate([example.label_ids for example in examples]).astype(np.int64)).to(self.device)
-        self._masked_BT = torch.from_numpy(masked_BT).to(self.device)
+        self._batch.masked_BT = torch.from_numpy(masked_BT).to(self.device)
         output = self.model(
             input_ids=torch.from_numpy(input_ids_BT).to(self.device), attention_mask=torch.from_numpy(attention_BT).to(self.device)
         )
@@ -86,7 +87,9 @@ def choose_dtype(dtype: str, device: torch.device) -> torch.dtype:
     """The recipe's dtype; "auto" is bfloat16 where the hardware multiplies it (CUDA from Ampere on, CPUs with AMX), else float32."""
     if dtype != "auto":
         return torch.float32 if dtype == "float32" else torch.bfloat16
-    native = torch.cuda.is_bf16_supported() if device.type == "cuda" else torch.cpu._is_amx_tile_supported()
+    native = (
+        torch.cuda.is_bf16_supported(including_emulation=False) if device.type == "cuda" else torch.cpu._is_amx_tile_supported()
+    )
     return torch.bfloat16 if native else torch.float32
 
 
@@ -98,8 +101,9 @@ def load_masked_lm(folder: Path, name: str) -> Any:
     logging.disable_progress_bar()  # a bar a worker a model would drown the one that counts units
     try:
         model, loading = AutoModelForMaskedLM.from_pretrained(folder, output_loading_info=True, dtype=torch.float32)
-    except (OSError, ValueError, RuntimeError) as error:
-        raise InputError(f"teacher '{name}': {folder} cannot be loaded: {str(error).strip().splitlines()[0]}") from None
+    except Exception as error:  # a damaged file makes each format's reader raise an exception of its own
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise InputError(f"teacher '{name}': {folder} cannot be loaded: {reason}") from None
     missing = sorted(loading["missing_keys"])
     if missing:
         raise InputError(

@@ -31,7 +31,6 @@ class Remap:
     def __init__(self, teacher_map: TeacherMap, device: torch.device):
         self.union_ids = teacher_map.union_ids
         self.invalid = torch.from_numpy(np.flatnonzero(~teacher_map.predictable)).to(device)
-        self.valid_count = int(np.count_nonzero(teacher_map.predictable))
         self.merges = [torch.from_numpy(rows).to(device) for rows in _merged_rows(teacher_map)]
 
     def __call__(self, logits_MV: torch.Tensor, gold_M: torch.Tensor, k: int) -> TopK:

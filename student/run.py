@@ -3,10 +3,13 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from data.contract import parse_path
 from data.identity import shard_identity
+from data.manifest import listed_shards
 from data.recipe import Recipe, save_recipe
 from data.shards import Shard, check_identity, list_shards, read_shards
 from student.evaluate import Heldout, score, write_heldout
+from student.hardware import open_accelerator
 from student.hf_folder import load_model
 from student.model import new_student
 from student.output import is_finished
@@ -53,7 +56,7 @@ def evaluate_student(recipe: Recipe, run: Path, name: str = "student") -> Heldou
     if not is_finished(run / name):
         raise InputError(f"{run / name}: found no trained student; expected one: run `mergedistill train` first")
     shards = student_shards(recipe, run / HELDOUT, load_union(run / VOCAB), recipe.heldout)
-    model = load_model(run / name)
+    model = load_model(run / name).to(open_accelerator().device)
     heldout = score(model, shards, tokens_per_batch=recipe.train.tokens_per_microbatch, precision=recipe.train.precision)
     write_heldout(heldout, run / name)
     return heldout
@@ -75,11 +78,27 @@ def student_shards(recipe: Recipe, folder: Path, union: Union, languages: Sequen
         link = links.get(shard.path.teacher)
         if link is None:
             raise InputError(f"{shard.location}: its teacher is not in the union vocabulary; run `mergedistill vocab` again")
-        weights = first.setdefault(shard.path.teacher, shard).identity.get("teacher.weights", "")
-        check_identity(shard, shard_identity(recipe, union=link.fingerprint, tokenizer=link.tokenizer, weights=weights))
+        one = first.setdefault(shard.path.teacher, shard).identity
+        dtype = one.get("dtype", "") if recipe.predict.dtype == "auto" else recipe.predict.dtype
+        weights = one.get("teacher.weights", "")
+        check_identity(
+            shard, shard_identity(recipe, dtype=dtype, union=link.fingerprint, tokenizer=link.tokenizer, weights=weights)
+        )
     present = {(shard.path.teacher, shard.path.language) for shard in found}
     missing = [f"teacher '{teacher}' on '{language}'" for teacher, language in wanted if (teacher, language) not in present]
     if missing:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         raise InputError(f"{folder}: found no predictions of {missing[0]}{more}; expected some: run `mergedistill predict` first")
+    _require_whole(str(folder), found, wanted)
     return found
+
+
+def _require_whole(folder: str, found: Sequence[Shard], wanted: Sequence[tuple[str, str]]) -> None:
+    """Refuse a cache that predict has not finished, or that lost a file since: the student would silently learn from a part."""
+    there = {shard.location for shard in found}
+    listed = {place for place in listed_shards(folder) if (path := parse_path(place)) and (path.teacher, path.language) in wanted}
+    if there != listed:
+        raise InputError(
+            f"{folder}: found {len(there):,} shards of this recipe's teachers, its manifest lists {len(listed):,}; predict has not "
+            "finished, or files were removed: run `mergedistill predict` again, it computes only what is missing"
+        )

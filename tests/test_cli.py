@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from factories import two_language_recipe
+from factories import article_shard, articles, two_language_recipe
 
 from cli import main
 from data.recipe import save_recipe
@@ -36,13 +36,16 @@ def test_help_imports_no_library() -> None:
 
 
 def test_the_whole_way_from_recipe_to_student(tmp_path: Path) -> None:
-    recipe = two_language_recipe(tmp_path, heldout={"en": "corpora/en/part0.parquet", "de": "corpora/de/part0.parquet"})
+    heldout = {language: f"heldout/{language}.parquet" for language in ("en", "de")}
+    for language, path in heldout.items():
+        article_shard(tmp_path / path, articles(language, 7))
+    recipe = two_language_recipe(tmp_path, heldout=heldout)
     save_recipe(recipe, tmp_path / "recipe.toml")
     run = ("run", str(tmp_path / "recipe.toml"), "--out", str(tmp_path / "run"))
     result = invoke(*run)
     assert result.exit_code == 0, result.output
     assert "a union of 100 pieces from 2 teachers" in result.stdout
-    assert "12 computed now" in result.stdout
+    assert "10 computed now" in result.stdout
     assert "sound" in result.stdout
     loading = result.stdout.split("Load it:")[1]
     program = loading + "\nassert model.config.vocab_size == len(tokenizer) == 100"

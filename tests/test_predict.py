@@ -1,5 +1,6 @@
 """Stage 1 with real Beam runners, real teachers, real files: what is written, resumed, refused, and survives a kill."""
 
+import fcntl
 import json
 import os
 import random
@@ -258,3 +259,42 @@ def test_odd_articles_become_sound_shards(tmp_path: Path) -> None:
     rows = open_shard(str(tmp_path / "run/predictions/language=en/teacher=bert-en/part0-00000.parquet")).read().to_pylist()
     assert result.computed == 4
     assert {row["doc_id"] for row in rows} == {"part0-0", "part0-3"}
+
+
+def test_settings_a_teacher_cannot_meet_are_refused_before_it_is_paid(recipe: Recipe, tmp_path: Path) -> None:
+    make_vocabulary(recipe, tmp_path)
+    for settings, message in [
+        ({"predict": {"top_k": 66, "dtype": "float32"}}, "teacher 'bert-en' can predict 59 pieces"),
+        ({"examples": {"max_length": 65}}, "teacher 'bert-en' takes at most 64 tokens"),
+    ]:
+        with pytest.raises(InputError, match=message):
+            predict(changed(recipe, **settings), tmp_path, show_progress=False)
+    assert not (tmp_path / "predictions").exists()
+
+
+def test_heldout_articles_that_are_trained_on_are_refused(recipe: Recipe, tmp_path: Path) -> None:
+    make_vocabulary(recipe, tmp_path)
+    refused(changed(recipe, heldout={"en": "corpora/en/part0.parquet"}), tmp_path, "is held out and trained on")
+
+
+def test_a_second_launch_at_once_is_refused(recipe: Recipe, tmp_path: Path) -> None:
+    make_vocabulary(recipe, tmp_path)
+    with (tmp_path / ".predict-bert-de.lock").open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        with pytest.raises(InputError, match="another predict runs for teacher 'bert-de'"):
+            predict(recipe, tmp_path, show_progress=False)
+
+
+def test_auto_dtype_goes_on_with_what_the_cache_has(recipe: Recipe, undisturbed: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(undisturbed, run)
+    Path(list_shards(str(run / "predictions"))[0]).unlink()
+    auto = changed(recipe, predict=recipe.predict.model_dump() | {"dtype": "auto"})
+    assert launch(auto, run).computed == 1
+    assert {shard.identity["dtype"] for shard in read_shards(list_shards(str(run / "predictions")))} == {"float32"}
+
+
+def test_a_run_folder_with_wildcard_signs_in_its_name(tmp_path: Path) -> None:
+    recipe = two_language_recipe(tmp_path / "a[1]*", articles_each=20)
+    assert launch(recipe, tmp_path / "a[1]*/run").computed == 4
+    assert launch(recipe, tmp_path / "a[1]*/run").computed == 0

@@ -12,8 +12,9 @@ from transformers import AutoModelForMaskedLM, AutoTokenizer
 
 from data.contract import ShardPath
 from data.identity import shard_identity
+from data.manifest import write_manifest
 from data.recipe import Recipe, Student, load_recipe
-from data.shards import Shard, leaf, open_shard, write_shard
+from data.shards import Shard, leaf, list_shards, open_shard, read_shards, write_shard
 from data.storage import replace_folder
 from student.evaluate import Score, mean_rdt, relative_deviation, score
 from student.model import new_student
@@ -110,10 +111,12 @@ def test_rdt_is_a_mean_over_languages() -> None:
 def predict(recipe: Recipe, union: Union, folder: Path, rows: int, *, changes: dict[str, Any] | None = None) -> None:
     for teacher, language in (("bert-en", "en"), ("bert-de", "de")):
         link = union.link(teacher)
-        identity = shard_identity(recipe, union=link.fingerprint, tokenizer=link.tokenizer, weights=teacher) | (changes or {})
+        identity = shard_identity(recipe, dtype="float32", union=link.fingerprint, tokenizer=link.tokenizer, weights=teacher)
+        identity |= changes or {}
         content = table(rows, seed=rows, vocab_size=union.size)
         path = ShardPath(language=language, teacher=teacher, name="part0-00000").below(str(folder))
-        write_shard(path, content, identity=identity, unit={}, report={})
+        write_shard(path, content, identity=identity, unit={}, report={"masked_positions": 0, "counters": {}})
+    write_manifest(str(folder), recipe, read_shards(list_shards(str(folder))))
 
 
 @pytest.fixture
@@ -188,7 +191,7 @@ def test_one_teachers_shards_of_two_weights_are_refused(recipe: Recipe, run: Pat
     from vocab.folder import load_union
 
     link = load_union(run / "vocab").link("bert-en")
-    identity = shard_identity(recipe, union=link.fingerprint, tokenizer=link.tokenizer, weights="other")
+    identity = shard_identity(recipe, dtype="float32", union=link.fingerprint, tokenizer=link.tokenizer, weights="other")
     path = ShardPath(language="en", teacher="bert-en", name="part1-00000").below(str(run / "predictions"))
     write_shard(path, table(5, vocab_size=40), identity=identity, unit={}, report={})
     with pytest.raises(InputError, match=r"teacher\.weights: found other, expected bert-en"):
@@ -198,3 +201,15 @@ def test_one_teachers_shards_of_two_weights_are_refused(recipe: Recipe, run: Pat
 def test_an_untrained_student_is_not_scored(recipe: Recipe, run: Path) -> None:
     with pytest.raises(InputError, match="mergedistill train"):
         evaluate_student(recipe, run)
+
+
+def test_a_cache_that_predict_has_not_finished_is_refused(recipe: Recipe, run: Path) -> None:
+    """One shard of each teacher is there, and another that no manifest lists: a launch was killed."""
+    extra = ShardPath(language="en", teacher="bert-en", name="part9-00000").below(str(run / "predictions"))
+    identity = read_shards(list_shards(str(run / "predictions")))[1].identity
+    write_shard(extra, table(5, vocab_size=40), identity=identity, unit={}, report={})
+    with pytest.raises(InputError, match=r"found 3 shards .* its manifest lists 2; predict has not finished"):
+        train_student(recipe, run, progress=False)
+    (run / "predictions/_manifest.json").unlink()
+    with pytest.raises(InputError, match="found no _manifest.json"):
+        train_student(recipe, run, progress=False)

@@ -1,5 +1,7 @@
 """Top-k at masked positions against a sort in float64, and a teacher against the plain forward pass."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -83,6 +85,7 @@ def test_head_at_masked_positions_equals_the_plain_forward(architecture: str) ->
     teacher = Teacher.__new__(Teacher)
     teacher.device, teacher.model = torch.device("cpu"), model
     teacher.remap = Remap(teacher_map(list(range(40)), [True] * 40), teacher.device)
+    teacher._batch = threading.local()
     model.base_model.register_forward_hook(teacher._gather)
     examples = [
         Example(
@@ -116,3 +119,22 @@ def test_a_checkpoint_without_a_trained_head_is_refused(tmp_path: Path) -> None:
     model.bert.save_pretrained(folder)  # the encoder alone
     with pytest.raises(InputError, match=r"lacks \d+ weights of a masked LM"):
         load_masked_lm(folder, "t")
+
+
+def test_threads_share_a_teacher(tmp_path: Path) -> None:
+    """Runners may label on several threads of one process: each must see its own masks."""
+    pieces = [*SPECIAL, *word_pieces(TEXTS["en"])]
+    everything = teacher_map(list(range(len(pieces))), [index > 4 for index in range(len(pieces))])
+    teacher = Teacher(save_teacher(tmp_path / "t", pieces), "t", everything, "float32")
+    generator = np.random.default_rng(0)
+
+    def example(index: int) -> Example:
+        ids = generator.integers(5, len(pieces), 60).astype(np.uint32)
+        positions = np.sort(generator.permutation(np.arange(1, 59))[:9]).astype(np.uint16)
+        return Example(doc_id="d", window=index, input_ids=ids, mask_positions=positions, label_ids=ids[positions])
+
+    parts = [[example(index) for index in range(16)] for _ in range(24)]
+    alone = [teacher.label(part, 0, 4, 256).gold_logits_M for part in parts]
+    with ThreadPoolExecutor(4) as pool:
+        together = [*pool.map(lambda part: teacher.label(part, 0, 4, 256).gold_logits_M, parts)]
+    assert all(np.array_equal(one, other) for one, other in zip(alone, together, strict=True))

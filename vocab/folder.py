@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -60,9 +61,14 @@ def build_vocabulary(
 
 def load_union(folder: Path) -> Union:
     """The union of a run, its chain of fingerprints computed again from its pieces. A missing or damaged one is an InputError."""
-    content = _read_json(folder / "union.json")
-    pieces = tuple((folder / "pieces.txt").read_text(encoding="utf-8").split("\n")[:-1])
-    union = Union(pieces=pieces, links=tuple(Link(**link) for link in content["links"]))
+    if not (folder / "union.json").is_file():
+        raise InputError(f"{folder / 'union.json'}: no such file; expected the union vocabulary: run `mergedistill vocab` first")
+    try:
+        content: dict[str, Any] = json.loads((folder / "union.json").read_text(encoding="utf-8"))
+        pieces = tuple((folder / "pieces.txt").read_text(encoding="utf-8").split("\n")[:-1])
+        union = Union(pieces=pieces, links=tuple(Link(**link) for link in content["links"]))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{folder}: is damaged ({error}); remove it and run `mergedistill vocab` again") from None
     fingerprint, start = Union().fingerprint, Union().size
     for link in union.links:
         fingerprint = chain(fingerprint, pieces[start : link.size])
@@ -80,8 +86,11 @@ def load_map(folder: Path, teacher: str) -> TeacherMap:
     path = folder / "maps" / f"{teacher}.npz"
     if not path.exists():
         raise InputError(f"{path}: no such file; expected the map of teacher '{teacher}': run `mergedistill vocab` again")
-    with np.load(path) as arrays:
-        return TeacherMap(teacher=teacher, union_ids=arrays["union_ids"], predictable=arrays["predictable"])
+    try:
+        with np.load(path) as arrays:
+            return TeacherMap(teacher=teacher, union_ids=arrays["union_ids"], predictable=arrays["predictable"])
+    except (OSError, ValueError, KeyError, BadZipFile) as error:
+        raise InputError(f"{path}: is damaged ({error}); remove {folder} and run `mergedistill vocab` again") from None
 
 
 def measure_overlap(union: Union, maps: Sequence[TeacherMap]) -> list[Overlap]:
@@ -96,14 +105,6 @@ def measure_overlap(union: Union, maps: Sequence[TeacherMap]) -> list[Overlap]:
         )
         for index, teacher_map in enumerate(maps)
     ]
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; expected the union vocabulary: run `mergedistill vocab` first") from None
-    return content
 
 
 def _names(union: Union) -> str:

@@ -38,6 +38,7 @@ class TeacherVocabulary:
     roles: Roles
     normaliser: Normaliser
     tokenizer_fingerprint: str
+    positions: int | None = None  # tokens of the longest sequence that the model takes; None: no limit is declared
     tokenizer: Any = field(
         repr=False, default=None
     )  # the fast tokenizer's backend (tokenizers.Tokenizer), truncation and padding off
@@ -63,6 +64,7 @@ def read_teacher(folder: Path, name: str) -> TeacherVocabulary:
     backend = tokenizer.backend_tokenizer
     backend.no_truncation()
     backend.no_padding()
+    backend.encode_special_tokens = True  # an article that quotes "[MASK]" is about the token: its text must not become one
     state = json.loads(backend.to_str())
     if state["model"]["type"] != "WordPiece":
         raise InputError(
@@ -80,6 +82,7 @@ def read_teacher(folder: Path, name: str) -> TeacherVocabulary:
         pieces=pieces,
         roles=roles,
         normaliser=_normaliser(state["normalizer"] or {}),
+        positions=_positions(config),
         tokenizer_fingerprint=hashlib.sha256(json.dumps([state, list(roles)], sort_keys=True).encode()).hexdigest(),
         tokenizer=backend,
     )
@@ -107,6 +110,15 @@ def canonical_pieces(
         else:
             pieces[index] = token
     return pieces
+
+
+def _positions(config: Any) -> int | None:
+    """The longest sequence; RoBERTa and its kin spend the first rows of the position table on padding."""
+    positions = getattr(config, "max_position_embeddings", None)
+    if positions is None or positions <= 0:
+        return None
+    offset = config.pad_token_id + 1 if config.model_type in ("roberta", "xlm-roberta", "camembert", "xlm-roberta-xl") else 0
+    return int(positions) - offset
 
 
 def _require_masked_lm(config: Any, folder: Path, name: str) -> None:
