@@ -119,11 +119,11 @@ def demo(out: Path, quick: bool) -> None:
     for language in recipe.corpora:
         _step(f"prepare {language}")
         for split, corpora in (("train", recipe.corpora), ("heldout", recipe.heldout)):
-            _prepare([story.sample_dump(language, split)], language, Path(recipe.locate(corpora[language])).parent, 0, [])
+            _prepare([story.sample_dump(language, split)], language, out / Path(corpora[language]).parent, 0, [])
     for teacher in recipe.teachers:
         _step(f"pretrain {teacher.name}")
         language = teacher.languages[0]
-        folder = Path(recipe.locate(teacher.model))
+        folder = out / teacher.model
         result = pretrain_teacher([recipe.locate_files(recipe.corpora[language])], language, folder, **sizes)
         click.echo(f"{teacher.name}: vocabulary {result.vocab_size:,}, {result.steps} steps, loss {result.loss:.3f}")
     _run(recipe, out, [])

@@ -211,5 +211,5 @@ def test_a_cache_that_predict_has_not_finished_is_refused(recipe: Recipe, run: P
     with pytest.raises(InputError, match=r"found 3 shards .* its manifest lists 2; predict has not finished"):
         train_student(recipe, run, progress=False)
     (run / "predictions/_manifest.json").unlink()
-    with pytest.raises(InputError, match="found no _manifest.json"):
+    with pytest.raises(InputError, match=r"found no _manifest\.json"):
         train_student(recipe, run, progress=False)
