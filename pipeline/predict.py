@@ -27,7 +27,7 @@ from data.storage import TEMPORARY_SUFFIX, join
 from pipeline.label_unit import TeacherHandler, WriteShard, teacher_folder
 from pipeline.launch import run_pipeline
 from pipeline.plan import HELDOUT, PREDICTIONS, Plan, make_plan
-from pipeline.progress import watch_files
+from pipeline.progress import watch_units
 from pipeline.teacher import choose_dtype
 from vocab.errors import InputError
 from vocab.folder import load_map, load_union
@@ -59,7 +59,7 @@ def predict(
     if plan.missing:
         with (
             _exclusive(run, names),
-            watch_files([unit.output for unit in plan.missing], description="predict", show=show_progress),
+            watch_units([unit.output for unit in plan.missing], show=show_progress),
         ):
             _clear_partial_files(run, names)
             run_pipeline(lambda pipeline: _branches(pipeline, recipe, run, plan, identities, beam_args), beam_args)

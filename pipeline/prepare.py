@@ -16,7 +16,7 @@ from pyarrow import fs
 from data.storage import expand, join, resolve
 from pipeline.article_shards import FileReport, stage_file
 from pipeline.corpus_file import corpus_files, stem
-from pipeline.prepare_progress import progress_bar
+from pipeline.progress import watch_staging
 from pipeline.publish import exclusive, publish, recover, remove_staging, staging_folder
 from vocab.errors import InputError
 
@@ -87,7 +87,7 @@ def prepare(
         staging = staging_folder(out)
         try:
             names = shard_names(files)
-            with progress_bar(staging, {name: _size(file) for file, name in names.items()}, show=show_progress):
+            with watch_staging(staging, {name: _size(file) for file, name in names.items()}, show=show_progress):
                 run_pipeline(
                     lambda pipeline: _build(pipeline, names, StageFile(staging, language, heldout_percent, shard_articles)),
                     beam_args,

@@ -1,9 +1,9 @@
-"""Progress of a Beam job, on any runner: the launcher counts finished files against the plan."""
+"""Progress of a Beam job, on any runner: the launcher looks at what the workers have left on storage."""
 
 import sys
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from itertools import groupby
 
 from pyarrow import fs
@@ -11,35 +11,60 @@ from tqdm import tqdm
 
 from data.storage import resolve
 
-POLL_SECONDS = 1.0
+POLL_SECONDS = 0.5
 LOG_SECONDS = 15.0  # where stderr is a log and not a terminal
 
 
 @contextmanager
-def watch_files(outputs: Sequence[str], *, description: str, show: bool = True) -> Iterator[None]:
-    """While the block runs, a bar on stderr that counts which of `outputs` exist, with the rate and the time left."""
+def polled_bar(
+    total: int, look: Callable[[], tuple[int, str]], *, description: str, unit: str, show: bool = True
+) -> Iterator[None]:
+    """While the block runs, a bar on stderr with the rate and the time left. `look` gives (how much is done, a word on it)."""
     stop = threading.Event()
+    seconds = POLL_SECONDS if sys.stderr.isatty() else LOG_SECONDS
+    with tqdm(total=total, desc=description, unit=unit, unit_scale=True, disable=not show, mininterval=seconds) as bar:
+
+        def update() -> None:
+            try:
+                done, word = look()
+            except OSError:  # a file that is being replaced, or storage that does not answer now: look again later
+                return
+            bar.set_postfix_str(word, refresh=False)
+            bar.update(max(done - bar.n, 0))
+
+        def watch() -> None:
+            while not stop.wait(seconds):
+                update()
+
+        watcher = threading.Thread(target=watch, daemon=True)
+        watcher.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            watcher.join()
+            update()
+
+
+def watch_units(outputs: Sequence[str], *, show: bool = True) -> AbstractContextManager[None]:
+    """The bar of `predict`: which of the planned files are there."""
     remaining = set(outputs)
 
-    def update(bar: "tqdm[None]") -> None:
-        found = set(existing(remaining))
-        remaining.difference_update(found)
-        bar.update(len(found))
+    def look() -> tuple[int, str]:
+        remaining.difference_update([*existing(remaining)])
+        return len(outputs) - len(remaining), ""
 
-    def watch() -> None:
-        with tqdm(total=len(outputs), desc=description, unit="unit", disable=not show, mininterval=0) as bar:
-            while not stop.wait(POLL_SECONDS if sys.stderr.isatty() else LOG_SECONDS):
-                update(bar)
-                bar.refresh()
-            update(bar)
+    return polled_bar(len(outputs), look, description="predict", unit="unit", show=show)
 
-    thread = threading.Thread(target=watch, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
+
+def watch_staging(staging: str, sizes: Mapping[str, int], *, show: bool = True) -> AbstractContextManager[None]:
+    """The bar of `prepare`: bytes of input read of the files {name: bytes} that are being staged."""
+
+    def look() -> tuple[int, str]:
+        position, files = bytes_read(staging, sizes)
+        return position, f"{files}/{len(sizes)} files"
+
+    return polled_bar(sum(sizes.values()), look, description="prepare", unit="B", show=show)
 
 
 def existing(outputs: set[str]) -> Iterator[str]:
@@ -49,3 +74,17 @@ def existing(outputs: set[str]) -> Iterator[str]:
         listing = filesystem.get_file_info(fs.FileSelector(path, allow_not_found=True))
         names = {info.base_name for info in listing if info.type == fs.FileType.File}
         yield from (location for location in group if location.rsplit("/", 1)[1] in names)
+
+
+def bytes_read(staging: str, sizes: Mapping[str, int]) -> tuple[int, int]:
+    """(bytes of input read so far, files done) of the files {name: bytes} that are being staged."""
+    filesystem, path = resolve(staging)
+    infos = filesystem.get_file_info(fs.FileSelector(path, allow_not_found=True))
+    present = {info.base_name for info in infos}
+    done = {name for name in sizes if f"{name}.json" in present}
+    total = sum(sizes[name] for name in done)
+    for name in sizes.keys() - done:
+        if f"{name}.bytes" in present:
+            with filesystem.open_input_stream(f"{path}/{name}.bytes") as file:
+                total += int(file.read())
+    return total, len(done)
