@@ -5,9 +5,10 @@ need, over the rate of this machine's own matrix product. FLOPs a token of the e
 masked position: 2 H² + 2 H V (a multiplication and an addition count as two; softmax and norms count nothing).
 """
 
+import tempfile
 import time
 from collections.abc import Callable
-from types import SimpleNamespace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,6 @@ from transformers import AutoModelForMaskedLM, BertConfig
 
 from data.examples import Example
 from pipeline.teacher import Teacher
-from pipeline.topk import Remap
 from vocab.union import TeacherMap
 
 LAYERS, HIDDEN, VOCABULARY, TOKENS, WINDOWS, K = 6, 512, 30_000, 128, 48, 8
@@ -75,12 +75,10 @@ def main() -> None:
     print(f"{'':34}{'tokens/s':>10}{'ratio':>8}{'of the matrix rate':>20}")
     print(f"{'plain loop, float32 (baseline)':34}{tokens / baseline:>10,.0f}{1.0:>8.2f}")
     for dtype in (torch.float32, torch.bfloat16):
-        teacher: Any = SimpleNamespace(device=torch.device("cpu"), remap=Remap(everything, torch.device("cpu")), _masked_BT=None)
-        teacher.model = model.to(dtype)
-        teacher._label_batch = lambda *given, bound=teacher: Teacher._label_batch(bound, *given)
-        hook = model.base_model.register_forward_hook(lambda *given, bound=teacher: Teacher._gather(bound, *given))
-        seconds = best(lambda bound=teacher: Teacher.label(bound, examples, 0, K, 4096), 3)
-        hook.remove()
+        with tempfile.TemporaryDirectory() as folder:
+            model.save_pretrained(folder)
+            teacher = Teacher(Path(folder), "t", everything, str(dtype).removeprefix("torch."))
+        seconds = best(lambda bound=teacher: bound.label(examples, 0, K, 4096), 3)
         share = needed / seconds / matrix_rate(dtype)
         name = f"head at masks, {str(dtype).removeprefix('torch.')}"
         print(f"{name:34}{tokens / seconds:>10,.0f}{baseline / seconds:>8.2f}{share:>20.0%}")
