@@ -1,0 +1,51 @@
+"""Storage: paths and URIs name the same files; what is written is there whole or not at all."""
+
+from pathlib import Path
+
+import pytest
+
+from data.storage import expand, replace_folder, write_text, write_whole
+from vocab.errors import InputError
+
+
+def test_a_uri_and_a_path_name_the_same_files(tmp_path: Path) -> None:
+    """No wildcard crosses a folder: held-out articles below a corpus must not be in it."""
+    for name in ("a.parquet", "heldout/h.parquet", "b.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    for pattern in ("", "/*.parquet", "/a.parquet", "/[a]*.parquet"):
+        local = expand(f"{tmp_path}{pattern}")
+        assert local == [str(tmp_path / "a.parquet")]
+        assert expand(f"file://{tmp_path}{pattern}") == [f"file://{name}" for name in local]
+    with pytest.raises(InputError, match="expected a path, or a URI that"):
+        expand("nosuch://bucket/a.parquet")
+
+
+def test_a_failed_write_leaves_what_stood(tmp_path: Path) -> None:
+    write_text(tmp_path / "a.txt", "first")
+
+    def fail(_: object) -> None:
+        raise RuntimeError("the disk is on fire")
+
+    with pytest.raises(RuntimeError):
+        write_whole(tmp_path / "a.txt", fail)
+    with pytest.raises(RuntimeError):
+        write_whole(tmp_path / "a.txt", lambda out: out.write(b"second"), check=fail)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+    assert (tmp_path / "a.txt").read_text() == "first"
+
+
+def test_a_folder_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
+    replace_folder(tmp_path / "f", lambda folder: (folder / "one").touch())
+
+    def fail(folder: Path) -> None:
+        (folder / "two").touch()
+        raise RuntimeError("the disk is on fire")
+
+    with pytest.raises(RuntimeError):
+        replace_folder(tmp_path / "f", fail)
+    assert [path.name for path in tmp_path.rglob("*")] == ["f", "one"]
+    # What a kill between the two renames leaves: the next call starts from the old folder.
+    (tmp_path / "f").rename(tmp_path / ".f.old")
+    replace_folder(tmp_path / "f", lambda folder: (folder / "three").touch())
+    assert [path.name for path in tmp_path.rglob("*")] == ["f", "three"]
