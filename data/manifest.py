@@ -10,19 +10,15 @@ from pyarrow import fs
 from data.recipe import Recipe
 from data.shards import Shard
 from data.storage import join, resolve, write_text
-from vocab.errors import InputError
 
 MANIFEST = "_manifest.json"  # readers that take a whole folder (Spark, pyarrow, pandas) pass over names that begin with "_"
 
 
-def listed_shards(predictions: str) -> set[str]:
-    """The locations of the shards that a folder's manifest lists. It is written when all units are there: none is an InputError."""
+def listed_shards(predictions: str) -> set[str] | None:
+    """The locations of the shards that a folder's manifest lists: those of teachers whose units were all there. None: no manifest."""
     filesystem, path = resolve(join(predictions, MANIFEST))
     if filesystem.get_file_info(path).type != fs.FileType.File:
-        raise InputError(
-            f"{predictions}: found no {MANIFEST}; expected the one that a finished `mergedistill predict` leaves: run it "
-            "(again): it computes only what is missing"
-        )
+        return None
     with filesystem.open_input_stream(path) as file:
         return {join(predictions, unit["path"]) for unit in json.loads(file.read())["units"]}
 

@@ -20,7 +20,7 @@ from apache_beam.ml.inference.base import RunInference
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
 
 from data.identity import Identity, shard_identity, weights_fingerprint
-from data.manifest import write_manifest
+from data.manifest import listed_shards, write_manifest
 from data.recipe import Recipe
 from data.shards import list_shards, read_shard, read_shards
 from data.storage import TEMPORARY_SUFFIX, join
@@ -53,17 +53,15 @@ def predict(
 ) -> PredictResult:
     """Compute every missing unit of the recipe (of `teachers`, all by default), then write the manifest from the footers."""
     clock = time.perf_counter()
-    names = [recipe.teacher(name).name for name in teachers] or [teacher.name for teacher in recipe.teachers]
+    names = [*dict.fromkeys(recipe.teacher(name).name for name in teachers)] or [teacher.name for teacher in recipe.teachers]
     identities = {name: teacher_identity(recipe, run, name) for name in names}
-    plan = make_plan(recipe, str(run), identities)
-    if plan.missing:
-        with (
-            _exclusive(run, names),
-            watch_units([unit.output for unit in plan.missing], show=show_progress),
-        ):
+    with _exclusive(run, names):  # before the plan: what another launch is computing would look missing
+        plan = make_plan(recipe, str(run), identities)
+        if plan.missing:
             _clear_partial_files(run, names)
-            run_pipeline(lambda pipeline: _branches(pipeline, recipe, run, plan, identities, beam_args), beam_args)
-    return _finish(recipe, run, plan, time.perf_counter() - clock)
+            with watch_units([unit.output for unit in plan.missing], show=show_progress):
+                run_pipeline(lambda pipeline: _branches(pipeline, recipe, run, plan, identities, beam_args), beam_args)
+        return _finish(recipe, run, names, plan, time.perf_counter() - clock)
 
 
 def teacher_identity(recipe: Recipe, run: Path, name: str) -> Identity:
@@ -170,12 +168,18 @@ def _clear_partial_files(run: Path, teachers: Sequence[str]) -> None:
                 partial.unlink(missing_ok=True)
 
 
-def _finish(recipe: Recipe, run: Path, plan: Plan, seconds: float) -> PredictResult:
-    """The manifests of both folders, and the launch's result, all from the footers."""
+def _finish(recipe: Recipe, run: Path, teachers: Sequence[str], plan: Plan, seconds: float) -> PredictResult:
+    """The manifests of both folders, and the launch's result, all from the footers.
+
+    A manifest lists these teachers' shards, and of others what it listed before: theirs may be under way in another launch.
+    """
     shards = []
     for folder in (PREDICTIONS, HELDOUT):
         location = join(str(run), folder)
-        found = read_shards(list_shards(location))
+        before = listed_shards(location) or set()
+        found = [
+            shard for shard in read_shards(list_shards(location)) if shard.path.teacher in teachers or shard.location in before
+        ]
         if found:
             write_manifest(location, recipe, found)
         shards += [shard for shard in found if shard.location in {unit.output for unit in plan.units}]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from data.contract import parse_path
 from data.identity import shard_identity
-from data.manifest import listed_shards
+from data.manifest import MANIFEST, listed_shards
 from data.recipe import Recipe, save_recipe
 from data.shards import Shard, check_identity, list_shards, read_shards
 from student.evaluate import Heldout, score, write_heldout
@@ -96,7 +96,13 @@ def student_shards(recipe: Recipe, folder: Path, union: Union, languages: Sequen
 def _require_whole(folder: str, found: Sequence[Shard], wanted: Sequence[tuple[str, str]]) -> None:
     """Refuse a cache that predict has not finished, or that lost a file since: the student would silently learn from a part."""
     there = {shard.location for shard in found}
-    listed = {place for place in listed_shards(folder) if (path := parse_path(place)) and (path.teacher, path.language) in wanted}
+    known = listed_shards(folder)
+    if known is None:
+        raise InputError(
+            f"{folder}: found no {MANIFEST}; expected the one that a finished `mergedistill predict` leaves: run it again, it "
+            "computes only what is missing"
+        )
+    listed = {place for place in known if (path := parse_path(place)) and (path.teacher, path.language) in wanted}
     if there != listed:
         raise InputError(
             f"{folder}: found {len(there):,} shards of this recipe's teachers, its manifest lists {len(listed):,}; predict has not "

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 from factories import TEXTS, article_shard, articles, save_teacher, two_language_recipe, word_pieces
 
+from data.manifest import listed_shards
 from data.recipe import Recipe, parse_recipe, save_recipe
 from data.shards import leaf, list_shards, open_shard, read_shards
 from data.storage import replace_folder
@@ -179,14 +180,19 @@ def test_row_groups_are_grouped_whole() -> None:
     assert group_row_groups([], 10) == []
 
 
+def contents(run: Path) -> dict[Path, bytes]:
+    """Every file of a run but the empty ones that launches lock."""
+    return {path: path.read_bytes() for path in run.rglob("*") if path.is_file() and path.suffix != ".lock"}
+
+
 def refused(recipe: Recipe, run: Path, message: str) -> None:
     """The launch is refused with one line, and nothing that stood is touched."""
-    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    before = contents(run)
     with pytest.raises(InputError) as error:
         launch(recipe, run)
     assert message in str(error.value)
     assert "\n" not in str(error.value)
-    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
+    assert contents(run) == before
 
 
 def changed(recipe: Recipe, **sections: object) -> Recipe:
@@ -298,3 +304,16 @@ def test_a_run_folder_with_wildcard_signs_in_its_name(tmp_path: Path) -> None:
     recipe = two_language_recipe(tmp_path / "a[1]*", articles_each=20)
     assert launch(recipe, tmp_path / "a[1]*/run").computed == 4
     assert launch(recipe, tmp_path / "a[1]*/run").computed == 0
+
+
+def test_a_manifest_lists_only_teachers_that_are_whole(recipe: Recipe, undisturbed: Path, tmp_path: Path) -> None:
+    """One launch a teacher: while the other's is under way, its shards are in no manifest, and training refuses them."""
+    make_vocabulary(recipe, tmp_path)
+    half = list_shards(str(undisturbed / "predictions"))[0].removeprefix(str(undisturbed))
+    (tmp_path / half[1:]).parent.mkdir(parents=True)
+    shutil.copy(f"{undisturbed}{half}", f"{tmp_path}{half}")
+    assert predict(recipe, tmp_path, teachers=["bert-en", "bert-en"], show_progress=False).computed == 4
+    listed = listed_shards(str(tmp_path / "predictions"))
+    assert listed == {location for location in list_shards(str(tmp_path / "predictions")) if "teacher=bert-en" in location}
+    assert predict(recipe, tmp_path, teachers=["bert-de"], show_progress=False).computed == 3
+    assert listed_shards(str(tmp_path / "predictions")) == set(list_shards(str(tmp_path / "predictions")))
