@@ -64,7 +64,6 @@ def read_teacher(folder: Path, name: str) -> TeacherVocabulary:
     backend = tokenizer.backend_tokenizer
     backend.no_truncation()
     backend.no_padding()
-    backend.encode_special_tokens = True  # an article that quotes "[MASK]" is about the token: its text must not become one
     state = json.loads(backend.to_str())
     if state["model"]["type"] != "WordPiece":
         raise InputError(
