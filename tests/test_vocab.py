@@ -13,10 +13,11 @@ from transformers import AutoTokenizer, BertConfig, BertForSequenceClassificatio
 from data.storage import replace_folder
 from vocab.errors import InputError
 from vocab.folder import build_vocabulary, load_map, load_union
+from vocab.normaliser import Normaliser, student_normaliser
+from vocab.pieces import Piece
 from vocab.roles import SPECIAL_TOKENS, UNION_ROLES, Roles
 from vocab.source import model_folder
-from vocab.teacher_vocabulary import Normaliser, TeacherVocabulary, canonical_pieces, read_teacher
-from vocab.tokenizer import student_normaliser
+from vocab.teacher_vocabulary import TeacherVocabulary, canonical_pieces, read_teacher
 from vocab.union import Union, merge, merge_all
 
 PLAIN = Normaliser(lowercase=False, strip_accents=False, split_chinese=True, clean_text=True)
@@ -73,11 +74,15 @@ def _steps(lists: list[list[str]]) -> list[tuple[Union, Union]]:
 
 
 def test_special_tokens_merge_by_role_and_placeholders_take_no_row() -> None:
+    def canonical(token: str) -> Piece:
+        return Piece(token.removeprefix("##"), not token.startswith("##"))
+
     tokens = {"[MASK]": 0, "haus": 1, "##ung": 2, "[unused7]": 3, "@@x": 4, "[SEP]": 9}
-    pieces = canonical_pieces(tokens, head_size=12, special_ids={0, 9}, prefix="##", name="t")
+    pieces, accounting = canonical_pieces(tokens, head_size=12, special_ids={0, 9}, canonical=canonical, name="t")
     assert pieces == [None, "haus", "##ung", None, "@@x", *[None] * 7]
+    assert (accounting.pieces, accounting.special, accounting.placeholders, accounting.surplus) == (3, 2, 1, 6)
     with pytest.raises(InputError, match="token id 9 has no row in the model's head"):
-        canonical_pieces(tokens, head_size=9, special_ids=set(), prefix="##", name="t")
+        canonical_pieces(tokens, head_size=9, special_ids=set(), canonical=canonical, name="t")
 
 
 def test_read_teacher_reads_roles_at_unusual_ids(tmp_path: Path) -> None:

@@ -10,9 +10,12 @@ from zipfile import BadZipFile
 import numpy as np
 
 from vocab.errors import InputError
+from vocab.normaliser import student_normaliser
 from vocab.teacher_vocabulary import TeacherVocabulary
-from vocab.tokenizer import student_normaliser, student_tokenizer
+from vocab.tokenizer import student_tokenizer
 from vocab.union import Link, TeacherMap, Union, chain, merge_all
+
+MAP_FIELDS = ("union_ids", "predictable", "real", "lengths", "spelled")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,9 +51,8 @@ def build_vocabulary(
         tokenizer.save_pretrained(target / "tokenizer")
         (target / "maps").mkdir()
         for teacher_map in maps:
-            np.savez(
-                target / "maps" / f"{teacher_map.teacher}.npz", union_ids=teacher_map.union_ids, predictable=teacher_map.predictable
-            )
+            arrays = {field: getattr(teacher_map, field) for field in MAP_FIELDS}
+            np.savez(target / "maps" / f"{teacher_map.teacher}.npz", **arrays)
         (target / "pieces.txt").write_text("".join(piece + "\n" for piece in union.pieces), encoding="utf-8", newline="\n")
         content = {"version": 1, "links": [asdict(link) for link in union.links], "overlap": [asdict(row) for row in overlaps]}
         (target / "union.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
@@ -88,7 +90,7 @@ def load_map(folder: Path, teacher: str) -> TeacherMap:
         raise InputError(f"{path}: no such file; expected the map of teacher '{teacher}': run `mergedistill vocab` again")
     try:
         with np.load(path) as arrays:
-            return TeacherMap(teacher=teacher, union_ids=arrays["union_ids"], predictable=arrays["predictable"])
+            return TeacherMap(teacher=teacher, **{field: arrays[field] for field in MAP_FIELDS})
     except (OSError, ValueError, KeyError, BadZipFile) as error:
         raise InputError(f"{path}: is damaged ({error}); remove {folder} and run `mergedistill vocab` again") from None
 

@@ -42,4 +42,12 @@ def read_roles(tokenizer: Any, name: str) -> Roles:
             f"teacher '{name}': its tokenizer declares no {' and no '.join(missing)} token; expected a masked LM's tokenizer with "
             "pad, unk, cls (or bos), sep (or eos) and mask: set them in tokenizer_config.json"
         )
-    return Roles(**{role: int(token) for role, token in declared.items()})
+    roles = {role: int(token) for role, token in declared.items()}
+    for role, index in roles.items():
+        others = [other for other in roles if other != role and roles[other] == index]
+        if others:
+            raise InputError(
+                f"teacher '{name}': its tokenizer declares the token id {index} as {role} and as {others[0]}; expected a token of its own "
+                "for each role: correct tokenizer_config.json"
+            )
+    return Roles(**roles)

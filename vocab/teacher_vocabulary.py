@@ -1,7 +1,4 @@
-"""A teacher's vocabulary as the union sees it: one canonical piece per id, its special tokens by role.
-
-A canonical piece is written as WordPiece writes it: "haus" begins a word, "##haus" goes on with one.
-"""
+"""A teacher's vocabulary as the union sees it: one canonical piece per id, its special tokens by role."""
 
 import hashlib
 import json
@@ -12,21 +9,26 @@ from pathlib import Path
 from typing import Any
 
 from vocab.errors import InputError
-from vocab.roles import SPECIAL_TOKENS, Roles, read_roles
+from vocab.families import Canonical, family
+from vocab.normaliser import Normaliser, observe
+from vocab.pieces import spell
+from vocab.roles import Roles, read_roles
+from vocab.tokenizer_source import open_tokenizer
 
-CONTINUATION = "##"
 # Rows that a vocabulary keeps free for its users; they were never trained, so the union has no place for them.
-_PLACEHOLDER = re.compile(r"^(\[unused\d+\]|madeupword\d+|<unused\d+>)$")
+_PLACEHOLDER = re.compile(r"^(\[unused[ _-]?\d+\]|madeupword\d+|<unused_?\d+>)$")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Normaliser:
-    """What a tokenizer does to text before it splits it (BERT's normaliser)."""
+class Accounting:
+    """What becomes of the rows of a teacher's head: rows = pieces + special + placeholders + surplus."""
 
-    lowercase: bool
-    strip_accents: bool
-    split_chinese: bool  # every CJK character becomes a word
-    clean_text: bool  # control characters removed, white space made plain
+    rows: int
+    pieces: int  # rows with a canonical piece
+    merged: int  # of these, rows whose piece another row of this teacher has, too
+    special: int
+    placeholders: int
+    surplus: int  # rows without a token
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,59 +40,64 @@ class TeacherVocabulary:
     roles: Roles
     normaliser: Normaliser
     tokenizer_fingerprint: str
+    family: str = "WordPiece"
+    accounting: Accounting | None = None
     positions: int | None = None  # tokens of the longest sequence that the model takes; None: no limit is declared
     tokenizer: Any = field(
         repr=False, default=None
     )  # the fast tokenizer's backend (tokenizers.Tokenizer), truncation and padding off
 
 
-def read_teacher(folder: Path, name: str) -> TeacherVocabulary:
-    """Read a teacher's tokenizer and configuration. Anything that is no masked LM with a WordPiece tokenizer is an InputError."""
-    from transformers import AutoConfig, AutoTokenizer
+def read_teacher(folder: Path, name: str, tokenizer: Path | None = None) -> TeacherVocabulary:
+    """Read a teacher's tokenizer and configuration. `tokenizer` is a source of its own (see `open_tokenizer`), the folder unless given.
+
+    Anything that is no masked LM, and a tokenizer whose family or roles the union cannot hold, is an InputError.
+    """
+    from transformers import AutoConfig
 
     try:
         config = AutoConfig.from_pretrained(folder)
-        tokenizer = AutoTokenizer.from_pretrained(folder)
     except (OSError, ValueError, KeyError) as error:
         raise InputError(
             f"teacher '{name}': {folder} cannot be loaded by transformers: {str(error).strip().splitlines()[0]}"
         ) from None
     _require_masked_lm(config, folder, name)
-    if not tokenizer.is_fast:
-        raise InputError(
-            f"teacher '{name}': its tokenizer has no fast form; expected a tokenizer.json: convert it with transformers"
-        )
+    return vocabulary_of(open_tokenizer(tokenizer or folder, name), name, head_size=config.vocab_size, positions=_positions(config))
+
+
+def vocabulary_of(tokenizer: Any, name: str, *, head_size: int | None = None, positions: int | None = None) -> TeacherVocabulary:
+    """The vocabulary of a fast tokenizer (PreTrainedTokenizerFast); without a model, the head has a row for each id."""
     roles = read_roles(tokenizer, name)
     backend = tokenizer.backend_tokenizer
-    backend.no_truncation()
-    backend.no_padding()
     state = json.loads(backend.to_str())
-    if state["model"]["type"] != "WordPiece":
-        raise InputError(
-            f"teacher '{name}': its tokenizer is {state['model']['type']}; only WordPiece tokenizers can be merged by this version"
-        )
-    pieces = canonical_pieces(
-        backend.get_vocab(with_added_tokens=True),
-        head_size=config.vocab_size,
-        special_ids=set(tokenizer.all_special_ids),
-        prefix=state["model"]["continuing_subword_prefix"],
+    kind, canonical = family(state, name)
+    vocabulary = backend.get_vocab(with_added_tokens=True)
+    special_ids = set(tokenizer.all_special_ids) | {entry["id"] for entry in state["added_tokens"] if entry["special"]}
+    pieces, accounting = canonical_pieces(
+        vocabulary,
+        head_size=head_size if head_size is not None else max(vocabulary.values()) + 1,
+        special_ids=special_ids,
+        canonical=canonical,
         name=name,
     )
+    splits = kind == "WordPiece" and backend.pre_tokenizer is not None and len(backend.pre_tokenizer.pre_tokenize_str("a,b")) == 3
     return TeacherVocabulary(
         name=name,
         pieces=pieces,
         roles=roles,
-        normaliser=_normaliser(state["normalizer"] or {}),
-        positions=_positions(config),
+        normaliser=observe(backend, split_punctuation=splits),
+        family=kind,
+        accounting=accounting,
+        positions=positions,
         tokenizer_fingerprint=hashlib.sha256(json.dumps([state, list(roles)], sort_keys=True).encode()).hexdigest(),
         tokenizer=backend,
     )
 
 
 def canonical_pieces(
-    vocabulary: dict[str, int], *, head_size: int, special_ids: set[int], prefix: str, name: str
-) -> list[str | None]:
-    """The canonical piece of each of the head's rows [head_size], None where the union has no place for the row.
+    vocabulary: dict[str, int], *, head_size: int, special_ids: set[int], canonical: Canonical, name: str
+) -> tuple[list[str | None], Accounting]:
+    """The canonical piece of each of the head's rows [head_size], None where the union has no place for the row; and the accounting.
 
     A head may have more rows than the vocabulary has tokens (published ones do): the surplus is None. Fewer is an InputError.
     """
@@ -101,14 +108,23 @@ def canonical_pieces(
             "expected config.vocab_size > every token id: the tokenizer is not this model's"
         )
     pieces: list[str | None] = [None] * head_size
+    special = placeholders = 0
     for token, index in vocabulary.items():
-        if index in special_ids or _PLACEHOLDER.match(token) or token in SPECIAL_TOKENS.values():
-            continue
-        if prefix and token.startswith(prefix) and len(token) > len(prefix):
-            pieces[index] = CONTINUATION + token[len(prefix) :]
+        if index in special_ids:
+            special += 1
+        elif _PLACEHOLDER.match(token):
+            placeholders += 1
         else:
-            pieces[index] = token
-    return pieces
+            pieces[index] = spell(canonical(token))
+    held = [piece for piece in pieces if piece is not None]
+    return pieces, Accounting(
+        rows=head_size,
+        pieces=len(held),
+        merged=len(held) - len(set(held)),
+        special=special,
+        placeholders=placeholders,
+        surplus=head_size - len(held) - special - placeholders,
+    )
 
 
 def _positions(config: Any) -> int | None:
@@ -131,16 +147,3 @@ def _require_masked_lm(config: Any, folder: Path, name: str) -> None:
             f"teacher '{name}': {folder} holds {' and '.join(heads) or config.model_type}, which is no masked LM; "
             "expected a …ForMaskedLM checkpoint"
         )
-
-
-def _normaliser(state: dict[str, Any]) -> Normaliser:
-    """BERT's normaliser from a tokenizer.json; any other normaliser counts as one that keeps everything."""
-    bert = state.get("type") == "BertNormalizer"
-    lowercase = bool(bert and state["lowercase"])
-    strip = state.get("strip_accents")
-    return Normaliser(
-        lowercase=lowercase,
-        strip_accents=bool(bert and (lowercase if strip is None else strip)),
-        split_chinese=bool(bert and state["handle_chinese_chars"]),
-        clean_text=bool(bert and state["clean_text"]),
-    )

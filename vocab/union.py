@@ -6,13 +6,14 @@ never change, and shards made under the prefix stay valid when a teacher is adde
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vocab.roles import SPECIAL_TOKENS, UNION_ROLES, Roles
+from vocab.spelling import spell_with
 from vocab.teacher_vocabulary import TeacherVocabulary
 
 
@@ -32,7 +33,10 @@ class TeacherMap:
 
     teacher: str
     union_ids: NDArray[np.uint32]  # [V] total: an id that has no place in the union maps to unk
-    predictable: NDArray[np.bool_]  # [V] may be a label or a prediction: has a piece of its own in the union
+    predictable: NDArray[np.bool_]  # [V] may be a label or a prediction: its piece has a place in the union
+    real: NDArray[np.bool_]  # [V] has a piece, so it counts in the teacher's softmax: predictable, or dropped from the union
+    lengths: NDArray[np.int64]  # [V] union ids that the id becomes in an input: 1 but for a dropped piece that kept ones spell
+    spelled: NDArray[np.uint32]  # [sum of lengths] these union ids, id after id
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,17 +67,15 @@ class Union:
         return self.links[: len(other.links)] == other.links
 
 
-def merge(union: Union, vocabulary: TeacherVocabulary) -> tuple[Union, TeacherMap]:
-    """The union with one teacher's new pieces appended, and the teacher's map into it."""
+def merge(union: Union, vocabulary: TeacherVocabulary, keep: NDArray[np.bool_] | None = None) -> tuple[Union, TeacherMap]:
+    """The union with one teacher's new pieces appended, and the teacher's map into it.
+
+    keep [V]: which of its new pieces the union takes (all by default). A piece that stands there already is used in any case.
+    """
     ids = {piece: index for index, piece in enumerate(union.pieces)}
-    union_ids = np.full(len(vocabulary.pieces), UNION_ROLES.unk, dtype=np.uint32)
-    for own, shared in zip(vocabulary.roles, UNION_ROLES, strict=True):
-        union_ids[own] = shared
-    predictable = np.zeros(len(vocabulary.pieces), dtype=np.bool_)
     for index, piece in enumerate(vocabulary.pieces):
-        if piece is not None:
-            union_ids[index] = ids.setdefault(piece, len(ids))
-            predictable[index] = True
+        if piece is not None and (keep is None or keep[index]):
+            ids.setdefault(piece, len(ids))
     pieces = tuple(ids)
     link = Link(
         teacher=vocabulary.name,
@@ -82,7 +84,36 @@ def merge(union: Union, vocabulary: TeacherVocabulary) -> tuple[Union, TeacherMa
         tokenizer=vocabulary.tokenizer_fingerprint,
     )
     grown = Union(pieces=pieces, links=(*union.links, link))
-    return grown, TeacherMap(teacher=vocabulary.name, union_ids=union_ids, predictable=predictable)
+    return grown, _map(vocabulary, ids)
+
+
+def map_into(union: Union, vocabulary: TeacherVocabulary) -> TeacherMap:
+    """A teacher's map into the union that stands: it follows from the teacher's tokenizer and the pieces up to the teacher's link."""
+    pieces = union.pieces[: union.link(vocabulary.name).size]
+    return _map(vocabulary, {piece: index for index, piece in enumerate(pieces)})
+
+
+def _map(vocabulary: TeacherVocabulary, ids: Mapping[str, int]) -> TeacherMap:
+    union_ids = np.array([ids.get(piece, UNION_ROLES.unk) if piece else UNION_ROLES.unk for piece in vocabulary.pieces], np.uint32)
+    for own, shared in zip(vocabulary.roles, UNION_ROLES, strict=True):
+        union_ids[own] = shared
+    real = np.array([piece is not None for piece in vocabulary.pieces], np.bool_)
+    predictable = np.array([piece is not None and piece in ids for piece in vocabulary.pieces], np.bool_)
+    dropped = {index: spell_with(str(vocabulary.pieces[index]), ids) for index in np.flatnonzero(real & ~predictable)}
+    lengths = np.ones(len(union_ids), np.int64)
+    spelled = union_ids
+    if any(dropped.values()):
+        parts = [dropped.get(index) or [shared] for index, shared in enumerate(union_ids.tolist())]
+        lengths = np.array([len(part) for part in parts], np.int64)
+        spelled = np.array([shared for part in parts for shared in part], np.uint32)
+    return TeacherMap(
+        teacher=vocabulary.name,
+        union_ids=union_ids,
+        predictable=predictable,
+        real=real,
+        lengths=lengths,
+        spelled=spelled,
+    )
 
 
 def merge_all(vocabularies: Sequence[TeacherVocabulary]) -> tuple[Union, list[TeacherMap]]:

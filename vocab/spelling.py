@@ -1,0 +1,24 @@
+"""How a piece that the student's vocabulary does not hold is spelled by pieces that it holds: WordPiece's longest match, on its text."""
+
+from collections.abc import Mapping
+
+from vocab.pieces import CONTINUATION, is_odd, parse
+
+
+def spell_with(piece: str, ids: Mapping[str, int]) -> list[int] | None:
+    """The union ids that spell a canonical piece, `ids` being the pieces there are; None if there is no way to.
+
+    The first part begins a word if the piece does; the others go on with one. Pieces that no text can be segmented into are not split.
+    """
+    if is_odd(piece):
+        return None
+    whole = parse(piece)
+    text, start, found = str(whole.content), 0, []
+    while start < len(text):
+        mark = "" if start == 0 and whole.begins_word else CONTINUATION
+        end = next((end for end in range(len(text), start, -1) if mark + text[start:end] in ids), None)
+        if end is None:
+            return None
+        found.append(ids[mark + text[start:end]])
+        start = end
+    return found

@@ -1,0 +1,192 @@
+"""Where a tokenizer comes from: an HF folder, a tokenizer.json, a vocab.txt, or a SentencePiece model; always as an HF fast tokenizer.
+
+Files that declare no roles (a bare vocab.txt, tokenizer.json or .model) have them by convention: the strings below, where the file has
+them as special tokens. A folder's own declaration always goes first.
+"""
+
+import json
+import unicodedata
+from pathlib import Path
+from typing import Any
+
+from vocab.errors import InputError
+from vocab.roles import SPECIAL_TOKENS
+
+_CONVENTION = {
+    "pad": ("[PAD]", "<pad>"),
+    "unk": ("[UNK]", "<unk>"),
+    "cls": ("[CLS]", "<s>"),
+    "sep": ("[SEP]", "</s>"),
+    "mask": ("[MASK]", "<mask>"),
+}
+_UTF8 = "expected UTF-8: convert it, or fetch it again"
+
+
+def open_tokenizer(source: Path, name: str) -> Any:
+    """The fast tokenizer (PreTrainedTokenizerFast) of a source; truncation and padding off. `name` says whose it is.
+
+    What cannot be read, has no fast form, or holds a token twice, an empty one or half a character, is an InputError.
+    """
+    if source.is_dir():
+        tokenizer = _folder(source, name)
+    elif not source.is_file():
+        raise InputError(
+            f"teacher '{name}': tokenizer {source}: no such file or folder; expected a tokenizer.json, a vocab.txt, a SentencePiece "
+            ".model, or a folder written by save_pretrained"
+        )
+    elif source.suffix == ".json":
+        tokenizer = _json(source, name)
+    elif source.suffix == ".txt":
+        tokenizer = _vocab_txt(source, name)
+    elif source.suffix == ".model":
+        tokenizer = _sentencepiece(source, name)
+    else:
+        raise InputError(
+            f"teacher '{name}': tokenizer {source}: found the ending '{source.suffix}'; expected .json, .txt or .model"
+        )
+    tokenizer.backend_tokenizer.no_truncation()
+    tokenizer.backend_tokenizer.no_padding()
+    return tokenizer
+
+
+def read_vocab_txt(path: Path, name: str) -> list[str]:
+    """The tokens of a vocab.txt, one a line; a token's id is its line. Windows line ends are line ends, the last one may be missing."""
+    where = f"teacher '{name}': {path}"
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = path.read_bytes()[: error.start].count(b"\n") + 1
+        raise InputError(f"{where}: line {line} is no UTF-8 ({error.reason}); {_UTF8}") from None
+    tokens = text.split("\n")  # not splitlines(): a token may hold other signs that Unicode takes for line ends
+    if tokens[-1] == "":
+        tokens.pop()
+    if tokens and all(token.endswith("\r") for token in tokens[:-1]) and len(tokens) > 1:
+        tokens = [token.removesuffix("\r") for token in tokens]
+    if not tokens:
+        raise InputError(f"{where}: is empty; expected a token a line")
+    lines: dict[str, int] = {}
+    for line, token in enumerate(tokens, start=1):
+        if not token:
+            raise InputError(
+                f"{where}: line {line} is empty; expected a token a line, for a token's id is its line: restore the token"
+            )
+        if token in lines:
+            raise InputError(
+                f"{where}: line {lines[token]} and line {line} both hold '{token}'; expected every token once, for a token's id is its "
+                "line: correct the file, or give the tokenizer.json that the teacher was trained with"
+            )
+        lines[token] = line
+    return tokens
+
+
+def _folder(folder: Path, name: str) -> Any:
+    from transformers import AutoTokenizer
+
+    if (folder / "vocab.txt").is_file() and not (folder / "tokenizer.json").is_file():
+        read_vocab_txt(folder / "vocab.txt", name)
+        if "do_lower_case" not in _config(folder):
+            # transformers would lower-case by default, which a cased vocabulary (published ones come so) does not survive.
+            return _vocab_txt(folder / "vocab.txt", name)
+    if (folder / "tokenizer.json").is_file():
+        _check_json(folder / "tokenizer.json", name)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+    except Exception as error:  # each kind of tokenizer fails in its own way
+        raise InputError(f"teacher '{name}': the tokenizer in {folder} cannot be loaded: {_reason(error)}") from None
+    if not tokenizer.is_fast:
+        raise InputError(
+            f"teacher '{name}': its tokenizer has no fast form (found {type(tokenizer).__name__}); expected a tokenizer.json: convert it "
+            "with transformers"
+        )
+    return tokenizer
+
+
+def _json(path: Path, name: str) -> Any:
+    from transformers import PreTrainedTokenizerFast
+
+    if (path.parent / "tokenizer_config.json").is_file() and path.name == "tokenizer.json":
+        return _folder(path.parent, name)  # the declaration lies beside it
+    _check_json(path, name)
+    try:
+        tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(path))
+    except Exception as error:
+        raise InputError(f"teacher '{name}': {path} is no tokenizer.json: {_reason(error)}") from None
+    return _declare(tokenizer)
+
+
+def _vocab_txt(path: Path, name: str) -> Any:
+    """BERT's WordPiece. It lower-cases and strips accents if the vocabulary (but for a stray token) holds no capital."""
+    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast
+
+    tokens = read_vocab_txt(path, name)
+    special = set(SPECIAL_TOKENS.values())
+    # A lower-cased vocabulary may hold a stray capital that lower-casing does not touch; a cased one has thousands.
+    capitals = sum(any(unicodedata.category(char) == "Lu" for char in token) for token in tokens if not token.startswith("["))
+    cased = capitals > len(tokens) / 1000
+    vocabulary = {token: index for index, token in enumerate(tokens)}
+    backend = Tokenizer(models.WordPiece(vocab=vocabulary, unk_token=SPECIAL_TOKENS["unk"]))
+    backend.normalizer = normalizers.BertNormalizer(lowercase=not cased)
+    backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    backend.decoder = decoders.WordPiece()
+    cls, sep = SPECIAL_TOKENS["cls"], SPECIAL_TOKENS["sep"]
+    if cls in vocabulary and sep in vocabulary:
+        backend.post_processor = processors.TemplateProcessing(
+            single=f"{cls} $A {sep}",
+            pair=f"{cls} $A {sep} $B:1 {sep}:1",
+            special_tokens=[(cls, vocabulary[cls]), (sep, vocabulary[sep])],
+        )
+    backend.add_special_tokens([token for token in tokens if token in special])
+    return _declare(PreTrainedTokenizerFast(tokenizer_object=backend))
+
+
+def _sentencepiece(path: Path, name: str) -> Any:
+    from transformers import PreTrainedTokenizerFast
+    from transformers.convert_slow_tokenizer import SpmConverter
+
+    class Converter(SpmConverter):
+        handle_byte_fallback = True  # the fast form has it
+
+    class Source:
+        vocab_file = str(path)
+
+    try:
+        converter: Any = Converter
+        backend = converter(Source()).converted()
+    except Exception as error:
+        raise InputError(f"teacher '{name}': {path} cannot be read as a SentencePiece model: {_reason(error)}") from None
+    backend.add_special_tokens([token for token in ("<unk>",) if backend.token_to_id(token) is not None])
+    return _declare(PreTrainedTokenizerFast(tokenizer_object=backend))
+
+
+def _declare(tokenizer: Any) -> Any:
+    """Roles by convention, where the tokenizer has the string among its special tokens."""
+    special = {str(token) for token in tokenizer.added_tokens_decoder.values() if token.special}
+    roles = {
+        f"{role}_token": next(string for string in strings if string in special)
+        for role, strings in _CONVENTION.items()
+        if getattr(tokenizer, f"{role}_token") is None and any(string in special for string in strings)
+    }
+    tokenizer.add_special_tokens(roles)
+    return tokenizer
+
+
+def _check_json(path: Path, name: str) -> None:
+    """Refuse a tokenizer.json that is no JSON, or whose strings hold half a character."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"teacher '{name}': {path} is damaged: {_reason(error)}; fetch it again") from None
+    vocabulary = content.get("model", {}).get("vocab") or []
+    for token in vocabulary if isinstance(vocabulary, dict) else (entry[0] for entry in vocabulary):
+        if any("\ud800" <= char <= "\udfff" for char in token):
+            raise InputError(f"teacher '{name}': {path} holds the token {token!a}, half a character (a lone surrogate); {_UTF8}")
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    path = folder / "tokenizer_config.json"
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
+
+
+def _reason(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
