@@ -185,15 +185,25 @@ def pretrain(corpora: Sequence[str], language: str, out: Path, special_tokens: S
     )
 
 
-@main.command()
+@main.command(cls=BeamCommand)
 @recipe_options
-def vocab(recipe: str, out: Path, settings: Sequence[str]) -> None:
+@click.option("--report", is_flag=True, help="Also compare the ways to tokenize, and draw the pictures.")
+@click.pass_context
+def vocab(ctx: click.Context, recipe: str, out: Path, settings: Sequence[str], report: bool) -> None:
     """Merge the teachers' vocabularies: the union, the teacher maps, the student's tokenizer.
+
+    With --report, after predict: counts the pieces that training shows, writes the tokenizer restricted to them, and says how often
+    the union's tokenizer, the restricted and the routed one (each language's own teacher) agree.
 
     \b
     Example:  mergedistill vocab recipe.toml --out runs/mine
+              mergedistill vocab recipe.toml --out runs/mine --report
     """
-    _vocab(_load(recipe, settings), out)
+    loaded, beam = _load(recipe, settings), ctx.meta.get("beam", [])
+    if not (report and _stands(loaded, out)):  # building it again would remove an earlier report
+        _vocab(loaded, out, beam)
+    if report:
+        _report_vocabulary(loaded, out, beam)
 
 
 @main.command(cls=BeamCommand)
@@ -290,17 +300,59 @@ def _prepare(inputs: Sequence[str], language: str, out: str | Path, heldout_perc
     click.echo(f"{out}: {report.articles:,} articles in {len(report.shards)} shards (skipped: {skipped})")
 
 
-def _vocab(recipe: "Recipe", out: Path) -> None:
-    from data.storage import replace_folder
-    from pipeline.label_unit import teacher_folder
-    from vocab.folder import build_vocabulary
-    from vocab.teacher_vocabulary import read_teacher
+def _vocab(recipe: "Recipe", out: Path, beam: Sequence[str]) -> None:
+    from pipeline.vocabulary import make_vocabulary
 
-    teachers = [read_teacher(teacher_folder(recipe, teacher.name, weights=False), teacher.name) for teacher in recipe.teachers]
-    union, overlap = build_vocabulary(teachers, out / "vocab", recipe.examples.max_length, replace_folder)
-    rows = [(row.teacher, f"{row.rows:,}", f"{row.pieces:,}", f"{row.new:,}") for row in overlap]
-    _table(("teacher", "rows of its head", "pieces in the union", "new to it"), rows)
-    click.echo(f"{out / 'vocab'}: a union of {union.size:,} pieces from {len(overlap)} teachers")
+    union, teachers = make_vocabulary(recipe, out, beam_args=beam)
+    header = ("teacher", "family", "rows of its head", "special", "placeholders", "surplus", "pieces", "dropped", "new")
+    rows = []
+    for row in teachers:
+        count = row.accounting
+        numbers = (count.rows, count.special, count.placeholders, count.surplus, count.pieces, row.dropped, row.new)
+        rows.append((row.teacher, row.family, *(f"{number:,}" for number in numbers)))
+    _table(header, rows)
+    for row in teachers:
+        if row.loses:
+            click.echo(
+                f"{row.teacher} {row.normaliser.describe()}: the student will see {' and '.join(row.loses)}, which it never saw"
+            )
+    click.echo(f"{out / 'vocab'}: a union of {union.size:,} pieces from {len(teachers)} teachers")
+
+
+def _stands(recipe: "Recipe", out: Path) -> bool:
+    from vocab.folder import load_union
+
+    if not (out / "vocab/union.json").exists():
+        return False
+    return [link.teacher for link in load_union(out / "vocab").links] == [teacher.name for teacher in recipe.teachers]
+
+
+def _report_vocabulary(recipe: "Recipe", out: Path, beam: Sequence[str]) -> None:
+    from pipeline.vocabulary_report import report_vocabulary
+
+    report = report_vocabulary(recipe, out, beam_args=beam)
+    header = ["words segmented alike", "words", "union = routed", "restricted = routed", "union = restricted"]
+    header += ["pieces a word", "unk", "never trained", "never here"]
+    rows = [
+        (
+            f"{row.language} ({row.teacher})",
+            f"{row.words:,}",
+            *(f"{share:.1%}" for share in (row.union_as_routed, row.restricted_as_routed, row.union_as_restricted)),
+            f"{row.routed_pieces:.2f} / {row.union_pieces:.2f} / {row.restricted_pieces:.2f}",
+            f"{row.routed_unknown:.1%} / {row.union_unknown:.1%} / {row.restricted_unknown:.1%}",
+            f"{row.never_trained:.1%}",
+            f"{row.never_here:.1%}",
+        )
+        for row in report.agreement
+    ]
+    _table(header, rows)
+    click.echo(
+        "Pieces a word and unk: routed / union / restricted. Never trained (never in this language): share of the union's pieces."
+    )
+    click.echo(
+        f"{out / 'vocab/report'}: pictures and report.json; {out / 'vocab/restricted'}: the tokenizer of the {report.trained:,} pieces of "
+        f"{report.pieces:,} that training shows (counted in the {report.counted})"
+    )
 
 
 def _predict(recipe: "Recipe", out: Path, beam: Sequence[str], teachers: Sequence[str] = ()) -> None:
@@ -347,12 +399,14 @@ def _train(recipe: "Recipe", out: Path, name: str, *, resume: bool) -> None:
 
 def _run(recipe: "Recipe", out: Path, beam: Sequence[str]) -> None:
     _step("vocab")
-    _vocab(recipe, out)
+    _vocab(recipe, out, beam)
     _step("predict")
     _predict(recipe, out, beam)
     _step("validate")
     if _validate(str(out / "predictions")):
         raise click.ClickException(f"{out / 'predictions'} is not sound; nothing was trained")
+    _step("vocab --report")
+    _report_vocabulary(recipe, out, beam)
     _step("train the student on gold and teacher labels")
     _train(recipe, out, "student", resume=(out / "student").exists())
 

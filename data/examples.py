@@ -39,6 +39,7 @@ class Alphabet:
 
     roles: Roles
     maskable: NDArray[np.bool_]  # [V] ids that may be a gold label: no special token, none that has no place in the union
+    lengths: NDArray[np.int64] | None = None  # [V] places that an id takes in a window, 1 where it is maskable; None: 1 each
 
     @property
     def replacements(self) -> NDArray[np.uint32]:
@@ -56,25 +57,25 @@ def make_examples(
 ) -> Iterator[Example]:
     """The masked examples of (doc_id, text) articles, in order. `tokenizer` is a fast tokenizer's backend (tokenizers.Tokenizer).
 
-    A window is at most `settings.max_length` tokens, its first and last the cls and sep tokens. A window with no maskable token
-    (an article of emoji that the vocabulary does not have) gives no example. `counters` gains: articles, characters, windows,
-    tokens (with special tokens, each masking counted), masked_positions, unknown_tokens, windows_without_maskable_token.
+    A window takes at most `settings.max_length` places (tokens, unless the alphabet gives lengths), its first and last the cls and
+    sep tokens. A window with no maskable token (an article of emoji that the vocabulary does not have) gives no example. `counters`
+    gains: articles, characters, windows, tokens (with special tokens, each masking counted), masked_positions, unknown_tokens,
+    windows_without_maskable_token.
     """
-    tokenizer.encode_special_tokens = True  # an article that quotes "[MASK]" is about the token: its text must not become one
     roles, replacements = alphabet.roles, alphabet.replacements
     body = settings.max_length - 2
     whole_word = settings.masking == "whole-word"
-    for doc_id, ids, words in _tokenise(articles, tokenizer, whole_word, counters):
+    for doc_id, ids, words in tokenise(articles, tokenizer, whole_word, counters):
         counters["unknown_tokens"] += int(np.count_nonzero(ids == roles.unk))
-        for window, start in enumerate(range(0, len(ids), body)):
-            piece = ids[start : start + body]
+        for window, (start, stop) in enumerate(cut_windows(ids, body, alphabet.lengths)):
+            piece = ids[start:stop]
             tokens = np.concatenate(([roles.cls], piece, [roles.sep])).astype(np.uint32)
             candidates = 1 + np.flatnonzero(alphabet.maskable[piece])
             if not len(candidates):
                 counters["windows_without_maskable_token"] += 1
                 continue
             counters["windows"] += 1
-            groups = words[start : start + body][candidates - 1] if whole_word else candidates
+            groups = words[start:stop][candidates - 1] if whole_word else candidates
             for masking in range(settings.maskings):
                 draws = _draws(seed, doc_id, window, masking, 2 * len(candidates))
                 chosen = select_positions(candidates, groups, settings.mask_rate, draws[: len(candidates)])
@@ -87,6 +88,24 @@ def make_examples(
                     mask_positions=chosen.astype(np.uint16),
                     label_ids=tokens[chosen],
                 )
+
+
+def cut_windows(ids: NDArray[np.int64], body: int, lengths: NDArray[np.int64] | None) -> Iterator[tuple[int, int]]:
+    """(start, stop) of each window of an article's ids [T]: greedily, as many ids as take at most `body` places together.
+
+    lengths [V] are the places of each id, at most `body`; None: one each.
+    """
+    if lengths is None:
+        yield from ((start, start + body) for start in range(0, len(ids), body))
+        return
+    ends_T = np.cumsum(lengths[ids])
+    start = 0
+    while start < len(ids):
+        before = ends_T[start - 1] if start else 0
+        stop = int(np.searchsorted(ends_T, before + body, side="right"))
+        assert stop > start, f"an id takes {ends_T[start] - before} places; no window has more than {body}"
+        yield start, stop
+        start = stop
 
 
 def select_positions(
@@ -150,10 +169,14 @@ def _draws(seed: int, doc_id: str, window: int, masking: int, count: int) -> NDA
     return np.frombuffer(hashlib.shake_256(identity).digest(8 * count), dtype="<u8")
 
 
-def _tokenise(
+def tokenise(
     articles: Iterable[tuple[str, str]], tokenizer: Any, with_words: bool, counters: Counter[str]
 ) -> Iterator[tuple[str, NDArray[np.int64], NDArray[np.int64]]]:
-    """(doc_id, token ids, word of each token) of each article, no special tokens, many articles a call."""
+    """(doc_id, token ids, word of each token) of each article, no special tokens, many articles a call.
+
+    The words are there `with_words` alone. `counters` gains: articles, characters.
+    """
+    tokenizer.encode_special_tokens = True  # an article that quotes "[MASK]" is about the token: its text must not become one
 
     def encode(batch: list[tuple[str, str]]) -> Iterator[tuple[str, NDArray[np.int64], NDArray[np.int64]]]:
         texts = [text for _, text in batch]

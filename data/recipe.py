@@ -32,7 +32,27 @@ class Teacher(Section):
     name: Name
     model: Annotated[str, Field(min_length=1)]  # a local folder (relative to the recipe) or a Hub id
     revision: str = "main"  # of a Hub id
+    # A tokenizer of its own: a folder, tokenizer.json, vocab.txt, SentencePiece .model, or Hub id; the model's own unless given.
+    tokenizer: Annotated[str, Field(min_length=1)] | None = None
     languages: Annotated[list[Language], Field(min_length=1)]
+
+
+class Vocabulary(Section):
+    """Which of the teachers' pieces the student's vocabulary takes."""
+
+    method: Literal["union", "trimmed", "budget"] = "union"  # all; all but the rare; those that carry most of the corpora's tokens
+    size: Positive | None = None  # pieces in all, special tokens included; for "budget" alone
+    min_probability: Annotated[float, Field(gt=0, lt=1)] = 1e-6  # "trimmed" drops pieces below it in every corpus of their teacher
+    articles: Annotated[int, Field(ge=0)] = 0  # of each corpus that are counted, spread evenly; 0: all
+    min_count: Positive = 1  # the restricted tokenizer keeps pieces that training showed at least so often
+
+    @model_validator(mode="after")
+    def _size_belongs_to_budget(self) -> "Vocabulary":
+        if self.method == "budget" and self.size is None:
+            raise ValueError('method "budget" needs a size: give the number of pieces, special tokens included')
+        if self.method != "budget" and self.size is not None:
+            raise ValueError(f'size {self.size} has no meaning with method "{self.method}": remove it, or choose method = "budget"')
+        return self
 
 
 class Examples(Section):
@@ -96,6 +116,7 @@ class Recipe(Section):
     teachers: Annotated[list[Teacher], Field(min_length=1)]
     corpora: dict[Language, str]  # language → glob or URI of article shards
     heldout: dict[Language, str] = {}  # the same for held-out articles: predicted, never trained on
+    vocabulary: Vocabulary = Vocabulary()
     examples: Examples = Examples()
     predict: Predict = Predict()
     student: Student = Student()
@@ -181,6 +202,8 @@ def save_recipe(recipe: Recipe, path: str | Path) -> None:
     for teacher in content["teachers"]:
         if Path(recipe.locate(teacher["model"])).is_dir():
             teacher["model"] = recipe.locate(teacher["model"])
+        if "tokenizer" in teacher and Path(recipe.locate(teacher["tokenizer"])).exists():
+            teacher["tokenizer"] = recipe.locate(teacher["tokenizer"])
     lines = [f"{key} = {json.dumps(value)}" for key, value in content.items() if not isinstance(value, dict | list)]
     for teacher in content["teachers"]:
         lines += ["", "[[teachers]]", *(f"{key} = {json.dumps(value)}" for key, value in teacher.items())]

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 from apache_beam.ml.inference.base import ModelHandler
+from numpy.typing import NDArray
 
 from data.articles import read_articles
 from data.contract import SCHEMA
@@ -25,6 +26,7 @@ from pipeline.plan import Unit
 from pipeline.teacher import Teacher
 from pipeline.topk import TopK
 from vocab.errors import InputError
+from vocab.roles import UNION_ROLES
 from vocab.source import model_folder
 from vocab.teacher_vocabulary import TeacherVocabulary, read_teacher
 from vocab.union import TeacherMap
@@ -46,6 +48,7 @@ class LoadedTeacher:
     model: Teacher
     vocabulary: TeacherVocabulary
     alphabet: Alphabet
+    spelling: "Spelling"
     load_seconds: float
 
 
@@ -73,11 +76,17 @@ class TeacherHandler(ModelHandler[Unit, Labelled, LoadedTeacher]):
                 f"teacher '{teacher.name}': the weights in {folder} changed since the launch (found {found[:12]}…, expected "
                 f"{str(self._identity['teacher.weights'])[:12]}…): launch again with one version of the teacher on every worker"
             )
-        vocabulary = read_teacher(folder, teacher.name)
+        vocabulary = teacher_vocabulary(self._recipe, teacher.name, folder, base=self._base)
+        spelling = Spelling.of(self._map, longest=self._recipe.examples.max_length - 2)
         return LoadedTeacher(
             model=Teacher(folder, teacher.name, self._map, str(self._identity["dtype"])),
             vocabulary=vocabulary,
-            alphabet=Alphabet(roles=vocabulary.roles, maskable=self._map.predictable),
+            alphabet=Alphabet(
+                roles=vocabulary.roles,
+                maskable=self._map.predictable,
+                lengths=None if spelling.one_to_one else spelling.lengths_V,
+            ),
+            spelling=spelling,
             load_seconds=time.perf_counter() - started,
         )
 
@@ -101,7 +110,7 @@ def label_unit(unit: Unit, teacher: LoadedTeacher, teacher_map: TeacherMap, reci
     examples = [*make_examples(articles, tokenizer, teacher.alphabet, recipe.examples, recipe.seed, counters)]
     k = recipe.predict.top_k
     labels = teacher.model.label(examples, teacher.vocabulary.roles.pad, k, recipe.predict.tokens_per_batch)
-    table = contract_table([to_union(example, teacher_map) for example in examples], labels)
+    table = contract_table([to_union(example, teacher_map, teacher.spelling) for example in examples], labels)
     report = {
         "rows": table.num_rows,
         "masked_positions": len(labels.gold_logits_M),
@@ -116,9 +125,46 @@ def label_unit(unit: Unit, teacher: LoadedTeacher, teacher_map: TeacherMap, reci
     return Labelled(unit=unit, table=table, report=report)
 
 
-def to_union(example: Example, teacher_map: TeacherMap) -> Example:
-    """The example with the teacher's ids replaced by union ids."""
-    return replace(example, input_ids=teacher_map.union_ids[example.input_ids], label_ids=teacher_map.union_ids[example.label_ids])
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Spelling:
+    """The union ids that each id of a teacher becomes in an input: one, but for a dropped piece that kept pieces spell."""
+
+    lengths_V: NDArray[np.int64]
+    starts_V: NDArray[np.int64]  # where an id's union ids begin in `spelled`
+    spelled: NDArray[np.uint32]  # [sum of lengths]
+    one_to_one: bool
+
+    @classmethod
+    def of(cls, teacher_map: TeacherMap, longest: int) -> "Spelling":
+        """A map's spelling. What takes more than `longest` places is unk: a window of the student could not hold it."""
+        lengths_V, spelled = teacher_map.lengths, teacher_map.spelled
+        long = np.repeat(lengths_V > longest, lengths_V)
+        if long.any():
+            first = np.zeros(len(spelled), dtype=np.bool_)
+            first[np.cumsum(lengths_V) - lengths_V] = True
+            spelled = np.where(long, np.uint32(UNION_ROLES.unk), spelled)[~long | first]
+            lengths_V = np.where(lengths_V > longest, 1, lengths_V)
+        one_to_one = bool((lengths_V == 1).all())
+        return cls(lengths_V=lengths_V, starts_V=np.cumsum(lengths_V) - lengths_V, spelled=spelled, one_to_one=one_to_one)
+
+
+def to_union(example: Example, teacher_map: TeacherMap, spelling: Spelling) -> Example:
+    """The example in union ids: each id spelled out, the masked positions moved to where their tokens come to stand.
+
+    A masked position stays one place, whatever stands there (mask, random id, gold id): maskable ids are never spelled out.
+    """
+    labels = teacher_map.union_ids[example.label_ids]
+    if spelling.one_to_one:
+        return replace(example, input_ids=spelling.spelled[example.input_ids], label_ids=labels)
+    lengths_T = spelling.lengths_V[example.input_ids]
+    places_T = np.cumsum(lengths_T) - lengths_T
+    within = np.arange(int(lengths_T.sum())) - np.repeat(places_T, lengths_T)
+    return replace(
+        example,
+        input_ids=spelling.spelled[np.repeat(spelling.starts_V[example.input_ids], lengths_T) + within],
+        mask_positions=places_T[example.mask_positions].astype(np.uint16),
+        label_ids=labels,
+    )
 
 
 def contract_table(examples: list[Example], labels: TopK) -> pa.Table:
@@ -145,6 +191,17 @@ class WriteShard(beam.DoFn):
         unit = labelled.unit
         write_shard(unit.output, labelled.table, identity=self._identity, unit=unit.facts(), report=labelled.report)
         yield unit.output
+
+
+def teacher_vocabulary(recipe: Recipe, name: str, folder: Path, *, base: Path | None = None) -> TeacherVocabulary:
+    """The vocabulary of the teacher in `folder`: its own tokenizer's, or that of the one that the recipe names."""
+    teacher, base = recipe.teacher(name), base or recipe.folder
+    if teacher.tokenizer is None:
+        return read_teacher(folder, name)
+    local = base / Path(teacher.tokenizer).expanduser()
+    if not local.exists() and local.suffix not in (".json", ".txt", ".model"):
+        local = model_folder(teacher.tokenizer, base=base, name=name)
+    return read_teacher(folder, name, local)
 
 
 def teacher_folder(recipe: Recipe, name: str, *, weights: bool) -> Path:

@@ -24,15 +24,15 @@ from data.manifest import listed_shards, write_manifest
 from data.recipe import Recipe
 from data.shards import list_shards, read_shard, read_shards
 from data.storage import TEMPORARY_SUFFIX, join
-from pipeline.label_unit import TeacherHandler, WriteShard, teacher_folder
+from pipeline.label_unit import TeacherHandler, WriteShard, teacher_folder, teacher_vocabulary
 from pipeline.launch import run_pipeline
 from pipeline.plan import HELDOUT, PREDICTIONS, Plan, make_plan
 from pipeline.progress import watch_units
 from pipeline.teacher import choose_dtype
 from vocab.errors import InputError
 from vocab.folder import load_map, load_union
-from vocab.teacher_vocabulary import TeacherVocabulary, read_teacher
-from vocab.union import TeacherMap
+from vocab.teacher_vocabulary import TeacherVocabulary
+from vocab.union import TeacherMap, map_into
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,14 +74,17 @@ def teacher_identity(recipe: Recipe, run: Path, name: str) -> Identity:
             "expected the same in the same order: run `mergedistill vocab` with this recipe, or use another run folder"
         )
     folder = teacher_folder(recipe, name, weights=True)
-    vocabulary = read_teacher(folder, name)
+    vocabulary = teacher_vocabulary(recipe, name, folder)
     tokenizer = vocabulary.tokenizer_fingerprint
     if tokenizer != known[name].tokenizer:
         raise InputError(
             f"teacher '{name}': the tokenizer in {folder} is not the one that the union was made from (found {tokenizer[:12]}…, "
             f"expected {known[name].tokenizer[:12]}…): run `mergedistill vocab` into another run folder"
         )
-    _check_limits(recipe, vocabulary, load_map(run / "vocab", name))
+    teacher_map = load_map(run / "vocab", name)
+    if not teacher_map.equals(map_into(union, vocabulary)):
+        raise InputError(f"{run / 'vocab/maps'}/{name}.npz: is not the map of teacher '{name}': run `mergedistill vocab` again")
+    _check_limits(recipe, vocabulary, teacher_map)
     return shard_identity(
         recipe,
         dtype=_resolve_dtype(recipe, run, name),

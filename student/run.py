@@ -1,5 +1,6 @@
 """A recipe's student in its run folder: RUN/vocab and RUN/predictions become RUN/<name>; RUN/heldout becomes its scores."""
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from data.identity import shard_identity
 from data.manifest import MANIFEST, listed_shards
 from data.recipe import Recipe, save_recipe
 from data.shards import Shard, check_identity, list_shards, read_shards
+from data.storage import replace_folder
 from student.evaluate import Heldout, score, write_heldout
 from student.hardware import open_accelerator
 from student.hf_folder import load_model
@@ -46,6 +48,13 @@ def train_student(recipe: Recipe, run: Path, name: str = "student", *, resume: b
         resume=resume,
         progress=progress,
     )
+    restricted = run / VOCAB / "restricted"
+    if restricted.is_dir():  # for fine-tuning: it finds only pieces that training showed
+
+        def fill(fresh: Path) -> None:
+            shutil.copytree(restricted, fresh, dirs_exist_ok=True)
+
+        replace_folder(run / name / "restricted", fill)
     if not (run / name / "recipe.toml").exists():
         save_recipe(recipe, run / name / "recipe.toml")
     return result

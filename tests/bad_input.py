@@ -89,6 +89,40 @@ def swap_teachers(folder: Path) -> None:
     save_recipe(recipe.model_copy(update={"teachers": recipe.teachers[::-1]}), folder / "recipe.toml")
 
 
+def vocab_txt(content: bytes) -> Callable[[Path], None]:
+    """The first teacher's tokenizer is a vocab.txt of this content."""
+
+    def spoil(folder: Path) -> None:
+        (folder / "vocab.txt").write_bytes(content)
+        own_tokenizer(folder, "vocab.txt")
+
+    return spoil
+
+
+def own_tokenizer(folder: Path, source: str) -> None:
+    path = folder / "recipe.toml"
+    path.write_text(path.read_text().replace('languages = ["en"]', f'languages = ["en"]\ntokenizer = "{source}"'))
+
+
+def lone_surrogate(folder: Path) -> None:
+    path = folder / "teachers/en/tokenizer.json"
+    path.write_text(path.read_text().replace('"The"', '"\\ud800"'))
+
+
+def slow_tokenizer(folder: Path) -> None:
+    """A tokenizer that transformers has in Python only."""
+    path = folder / "teachers/en"
+    (path / "tokenizer.json").unlink()
+    (path / "tokenizer_config.json").write_text('{"tokenizer_class": "BertJapaneseTokenizer", "do_lower_case": false}')
+    (path / "vocab.txt").write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\n")
+
+
+def same_name(folder: Path) -> None:
+    path = folder / "recipe.toml"
+    path.write_text(path.read_text().replace('"bert-de"', '"bert-en"'))
+
+
+BERT_VOCAB = b"[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n"
 FRESH = ("--out", "fresh")
 PREPARE = ("prepare", "--language", "en", *FRESH)
 CASES = [
@@ -100,6 +134,27 @@ CASES = [
         ("vocab", "recipe.toml", *FRESH),
         "BertForSequenceClassification, which is no masked LM",
     ),
+    Case(
+        "vocab.txt: token twice",
+        vocab_txt(BERT_VOCAB + b"a\nb\na\n"),
+        ("vocab", "recipe.toml", *FRESH),
+        "line 6 and line 8 both hold 'a'",
+    ),
+    Case("vocab.txt: empty line", vocab_txt(BERT_VOCAB + b"a\n\nb\n"), ("vocab", "recipe.toml", *FRESH), "line 7 is empty"),
+    Case(
+        "vocab.txt: lone surrogate",
+        vocab_txt(BERT_VOCAB + b"\xed\xa0\x80\n"),
+        ("vocab", "recipe.toml", *FRESH),
+        "line 6 is no UTF-8",
+    ),
+    Case(
+        "vocab.txt: no mask token", vocab_txt(b"[PAD]\n[UNK]\n[CLS]\n[SEP]\na\n"), ("vocab", "recipe.toml", *FRESH), "no mask token"
+    ),
+    Case("tokenizer.json: lone surrogate", lone_surrogate, ("vocab", "recipe.toml", *FRESH), "half a character"),
+    Case("tokenizer without a fast form", slow_tokenizer, ("vocab", "recipe.toml", *FRESH), "no fast form"),
+    Case("tokenizer file not there", lambda f: own_tokenizer(f, "no.model"), ("vocab", "recipe.toml", *FRESH), "no such file"),
+    Case("two teachers of one name", same_name, ("vocab", "recipe.toml", *FRESH), "the name 'bert-en' stands twice"),
+    setting("vocabulary.method", "trimmed", "union by another method", "was made with [vocabulary] method = union", "vocab", *RUN),
     Case("teacher has no mask token", maskless, ("vocab", "recipe.toml", *FRESH), "declares no mask token"),
     Case(
         "language without a corpus",

@@ -1,13 +1,16 @@
 """Masked examples: windows, masks from identity alone, corruption in BERT's proportions."""
 
 from collections import Counter
+from itertools import chain, pairwise
 from typing import Any
 
 import numpy as np
 import pytest
 from factories import SPECIAL, TEXTS, articles, save_tokenizer, word_pieces
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from data.examples import Alphabet, Example, corrupt, make_examples, select_positions
+from data.examples import Alphabet, Example, corrupt, cut_windows, make_examples, select_positions
 from data.recipe import Examples
 from vocab.roles import read_roles
 
@@ -128,3 +131,47 @@ def test_a_quoted_special_token_is_text(tokenizer: Any) -> None:
     tokens = made[0].input_ids.copy()
     tokens[made[0].mask_positions] = made[0].label_ids
     assert not set(tokens[1:-1].tolist()) & {alphabet.roles.mask, alphabet.roles.sep, alphabet.roles.pad}
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(0, 5), max_size=60), st.lists(st.integers(1, 6), min_size=6, max_size=6), st.integers(6, 20))
+def test_windows_are_cut_greedily(ids: list[int], lengths: list[int], body: int) -> None:
+    """Against the obvious loop; and with lengths of one, the windows are those without lengths."""
+    wanted: list[list[int]] = []
+    held = body
+    for token in ids:
+        if held + lengths[token] > body:
+            wanted.append([])
+            held = 0
+        wanted[-1].append(token)
+        held += lengths[token]
+    ids_T = np.array(ids, dtype=np.int64)
+    assert [ids[start:stop] for start, stop in cut_windows(ids_T, body, np.array(lengths))] == wanted
+    ones = [ids[start:stop] for start, stop in cut_windows(ids_T, body, np.ones(6, dtype=np.int64))]
+    assert ones == [ids[start:stop] for start, stop in cut_windows(ids_T, body, None)]
+
+
+@pytest.mark.parametrize("masking", ["token", "whole-word"])
+def test_long_ids_make_shorter_windows(tokenizer: Any, masking: str) -> None:
+    """Ids that take several places: no window takes more than it may, each takes as much as it can, and nothing is lost."""
+    pairs = article_pairs(50)
+    _, _, alphabet = examples_of(tokenizer, pairs, max_length=16)
+    long = [tokenizer.convert_tokens_to_ids(word) for word in ("river", "city")]
+    lengths = np.ones(len(tokenizer), dtype=np.int64)
+    lengths[long] = 5
+    maskable = alphabet.maskable.copy()
+    maskable[long] = False
+    shorter = Alphabet(roles=alphabet.roles, maskable=maskable, lengths=lengths)
+    chosen = Examples(max_length=16, masking=masking)
+    made = [*make_examples(pairs, tokenizer.backend_tokenizer, shorter, chosen, 0, Counter())]
+    restored: dict[str, list[list[int]]] = {}
+    for example in made:
+        tokens = example.input_ids.copy()
+        tokens[example.mask_positions] = example.label_ids
+        assert lengths[example.input_ids].sum() == lengths[tokens].sum() <= 16
+        assert not set(example.label_ids.tolist()) & set(long)
+        restored.setdefault(example.doc_id, []).append(tokens[1:-1].tolist())
+    for doc_id, text in pairs:
+        windows = restored[doc_id]
+        assert [*chain.from_iterable(windows)] == tokenizer(text, add_special_tokens=False)["input_ids"]
+        assert all(lengths[left].sum() + lengths[right[0]] > 14 for left, right in pairwise(windows))

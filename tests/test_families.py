@@ -72,7 +72,6 @@ def test_a_trained_tokenizers_tokens_come_back(kind: str, tmp_path: Path) -> Non
         assert [maps[1].union_ids[encoding.ids[place]] for place in (0, -1)] == [UNION_ROLES.cls, UNION_ROLES.sep]
     assert [maps[1].union_ids[own] for own in teacher.roles] == list(UNION_ROLES)
     accounting = teacher.accounting
-    assert accounting is not None
     assert accounting.special == 5
     assert accounting.rows == accounting.pieces + accounting.special + accounting.placeholders + accounting.surplus
     shared = set(wordpiece.pieces) & set(teacher.pieces) - {None}

@@ -42,6 +42,10 @@ def test_the_readmes_commands_run(root: Path) -> None:
     loading = next(block for block in blocks("python") if "runs/readme/student" in block)
     subprocess.run([sys.executable, "-c", loading + "\nassert len(tokenizer) == model.config.vocab_size"], cwd=root, check=True)
 
+    routing = next(block for block in blocks("python") if "load_routed" in block)
+    done = subprocess.run([sys.executable, "-c", routing], cwd=root, check=True, capture_output=True, text=True)
+    assert done.stdout.startswith("[")
+
     query = blocks("sql")[0].replace("runs/readme", str(root / "runs/readme"))
     counts = duckdb.sql(query).fetchall()
     assert [(language, teacher) for language, teacher, _ in counts] == [("de", "small-de"), ("tr", "small-tr")]

@@ -1,10 +1,12 @@
 """The recipe: defaults, overrides, and every way to get it wrong."""
 
+import tomllib
 from pathlib import Path
 
+import jsonschema
 import pytest
 
-from data.recipe import load_recipe, save_recipe
+from data.recipe import Recipe, Vocabulary, load_recipe, save_recipe
 from vocab.errors import InputError
 
 GOOD = """
@@ -41,6 +43,34 @@ def test_saved_recipe_means_the_same_from_another_folder(tmp_path: Path) -> None
     assert again.model_dump(exclude={"corpora", "teachers"}) == recipe.model_dump(exclude={"corpora", "teachers"})
 
 
+def test_vocabulary_and_a_tokenizer_of_its_own_are_saved_as_they_mean(tmp_path: Path) -> None:
+    """A local tokenizer, file or folder, is found from anywhere; a Hub id stays what it is; what is not given is not written."""
+    (tmp_path / "teachers").mkdir()
+    (tmp_path / "teachers/vocab.txt").write_text("[PAD]")
+    for given, meant in [("teachers/vocab.txt", str(tmp_path / "teachers/vocab.txt")), ("teachers", str(tmp_path / "teachers"))]:
+        text = GOOD.replace("[corpora]", f'tokenizer = "{given}"\n[corpora]')
+        recipe = load_recipe(write(tmp_path, text + '[vocabulary]\nmethod = "budget"\nsize = 300\nmin_probability = 1e-5'))
+        save_recipe(recipe, tmp_path / "elsewhere/recipe.toml")
+        again = load_recipe(tmp_path / "elsewhere/recipe.toml")
+        assert again.teachers[0].tokenizer == meant
+        assert again.vocabulary == recipe.vocabulary
+    save_recipe(load_recipe(write(tmp_path, GOOD.replace("[corpora]", 'tokenizer = "me/mine"\n[corpora]'))), tmp_path / "hub.toml")
+    assert load_recipe(tmp_path / "hub.toml").teachers[0].tokenizer == "me/mine"
+    save_recipe(load_recipe(write(tmp_path, GOOD)), tmp_path / "plain.toml")
+    assert "tokenizer" not in (tmp_path / "plain.toml").read_text()
+    assert load_recipe(tmp_path / "plain.toml").vocabulary == Vocabulary()
+
+
+def test_the_schema_knows_the_vocabulary() -> None:
+    schema = Recipe.model_json_schema()
+    jsonschema.Draft202012Validator.check_schema(schema)
+    good = tomllib.loads(GOOD + '[vocabulary]\nmethod = "trimmed"\narticles = 1000\nmin_count = 3')
+    jsonschema.validate(good, schema)
+    for wrong in ({"method": "best"}, {"size": 0}, {"min_probability": 1}, {"articles": -1}, {"min_count": 0}, {"sise": 3}):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(good | {"vocabulary": wrong}, schema)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -54,6 +84,11 @@ def test_saved_recipe_means_the_same_from_another_folder(tmp_path: Path) -> None
         (GOOD + 'de = "x"', "corpora.de: no teacher names this language"),
         (GOOD.replace('"bert-en"', '"bert/en"'), "teachers.0.name: found 'bert/en'"),
         (GOOD.replace('name = "two"', ""), "key 'name' is missing"),
+        (GOOD + '[vocabulary]\nmethod = "all"', "vocabulary.method: found 'all'; expected 'union', 'trimmed' or 'budget'"),
+        (GOOD + '[vocabulary]\nmethod = "budget"', 'method "budget" needs a size: give the number of pieces'),
+        (GOOD + "[vocabulary]\nsize = 9", 'size 9 has no meaning with method "union"'),
+        (GOOD + "[vocabulary]\nmin_probability = 1.0", "vocabulary.min_probability: found 1.0; expected less than 1"),
+        (GOOD.replace("[corpora]", 'tokeniser = "x"\n[corpora]'), "did you mean 'tokenizer'?"),
         (GOOD.replace("[corpora]", "[corpora"), "not TOML"),
         (
             GOOD.replace("[corpora]", GOOD[GOOD.index("[[") :].split("[corpora]")[0] + "[corpora]"),

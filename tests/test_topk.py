@@ -1,6 +1,7 @@
 """Top-k at masked positions against a sort in float64, and a teacher against the plain forward pass."""
 
 import threading
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,31 +18,43 @@ from vocab.errors import InputError
 from vocab.union import TeacherMap
 
 
-def teacher_map(union_ids: list[int], predictable: list[bool]) -> TeacherMap:
-    return TeacherMap(teacher="t", union_ids=np.array(union_ids, dtype=np.uint32), predictable=np.array(predictable))
+def teacher_map(union_ids: list[int], predictable: list[bool], dropped: Sequence[int] = ()) -> TeacherMap:
+    """A map of rows that are predictable, dropped from the union (they count in the softmax), or nothing at all."""
+    allowed = np.array(predictable, dtype=np.bool_)
+    real = allowed.copy()
+    real[list(dropped)] = True
+    ids = np.array(union_ids, dtype=np.uint32)
+    lengths = np.ones(len(ids), dtype=np.int64)
+    return TeacherMap(teacher="t", union_ids=ids, predictable=allowed, real=real, lengths=lengths, spelled=ids)
 
 
 def reference(logits: np.ndarray, gold: int, table: TeacherMap, k: int) -> tuple[float, list[int], list[float]]:
-    """The obvious slow version: a dict of probabilities by union id, sorted."""
+    """The obvious slow version: a dict of probabilities by union id, sorted. Dropped rows are in the total alone."""
     mass: dict[int, float] = {}
     for row in np.flatnonzero(table.predictable):
         mass[int(table.union_ids[row])] = mass.get(int(table.union_ids[row]), 0.0) + float(np.exp(logits[row]))
-    total = sum(mass.values())
+    total = sum(float(np.exp(logits[row])) for row in np.flatnonzero(table.real))
     best = sorted(mass, key=lambda union_id: (-np.float16(np.log(mass[union_id] / total)), union_id))[:k]
     return float(np.log(mass[int(table.union_ids[gold])] / total)), best, [float(np.log(mass[i] / total)) for i in best]
 
 
+@pytest.mark.parametrize("dropping", [False, True])
 @pytest.mark.parametrize("merged", [False, True])
-def test_topk_against_a_sort(merged: bool) -> None:
+def test_topk_against_a_sort(merged: bool, dropping: bool) -> None:
     generator = np.random.default_rng(0)
     rows, k = 50, 8
     union_ids = generator.permutation(np.arange(5, 5 + rows)).tolist()
     if merged:  # two pairs and a triple of rows fall together
         union_ids[3], union_ids[9], union_ids[10], union_ids[11] = union_ids[2], union_ids[8], union_ids[12], union_ids[12]
     predictable = [index not in (0, 7, 49) for index in range(rows)]
-    table = teacher_map(union_ids, predictable)
+    dropped = [1, 20, 33] if dropping else []
+    for row in dropped:
+        union_ids[row], predictable[row] = 1, False  # all of them unk: they must not merge
+    table = teacher_map(union_ids, predictable, dropped)
     logits = generator.normal(scale=3, size=(200, rows)).astype(np.float32)
     logits[:, 7] = 50  # an invalid row must take no mass
+    if dropping:
+        logits[:100, 20] = 9  # a dropped row that the teacher is sure of
     gold = generator.choice(np.flatnonzero(predictable), 200)
     found = Remap(table, torch.device("cpu"))(torch.from_numpy(logits.copy()), torch.from_numpy(gold), k)
     for row in range(200):
@@ -49,6 +62,23 @@ def test_topk_against_a_sort(merged: bool) -> None:
         assert found.ids_MK[row].tolist() == ids
         assert found.logits_MK[row] == pytest.approx(values, abs=5e-3)
         assert found.gold_logits_M[row] == pytest.approx(gold_logit, rel=2e-3, abs=5e-3)
+
+
+def test_a_dropped_row_takes_mass_and_gives_none_away() -> None:
+    """Dropping rows changes no other row's normalised logit by a bit, and the mass outside the top k grows by theirs."""
+    generator = np.random.default_rng(1)
+    logits = torch.from_numpy(generator.normal(scale=2, size=(50, 30)).astype(np.float32))
+    whole = Remap(teacher_map(list(range(5, 35)), [True] * 30), torch.device("cpu"))(logits.clone(), torch.zeros(50).long(), 30)
+    kept = [index not in (3, 4, 5) for index in range(30)]
+    union_ids = [index + 5 if kept[index] else 1 for index in range(30)]
+    found = Remap(teacher_map(union_ids, kept, (3, 4, 5)), torch.device("cpu"))(logits.clone(), torch.zeros(50).long(), 27)
+    assert np.array_equal(found.gold_logits_M, whole.gold_logits_M)
+    for row in range(50):
+        before = dict(zip(whole.ids_MK[row].tolist(), whole.logits_MK[row].tolist(), strict=True))
+        after = dict(zip(found.ids_MK[row].tolist(), found.logits_MK[row].tolist(), strict=True))
+        assert after == {union_id: logit for union_id, logit in before.items() if union_id not in (8, 9, 10)}
+        lost = sum(np.exp(before[union_id]) for union_id in (8, 9, 10))
+        assert 1 - sum(map(np.exp, after.values())) == pytest.approx(lost, abs=5e-3)
 
 
 def test_equal_logits_are_sorted_by_id() -> None:

@@ -17,7 +17,7 @@ from vocab.normaliser import Normaliser, student_normaliser
 from vocab.pieces import Piece
 from vocab.roles import SPECIAL_TOKENS, UNION_ROLES, Roles
 from vocab.source import model_folder
-from vocab.teacher_vocabulary import TeacherVocabulary, canonical_pieces, read_teacher
+from vocab.teacher_vocabulary import Accounting, TeacherVocabulary, canonical_pieces, read_teacher
 from vocab.union import Union, merge, merge_all
 
 PLAIN = Normaliser(lowercase=False, strip_accents=False, split_chinese=True, clean_text=True)
@@ -28,7 +28,13 @@ def vocabulary(name: str, pieces: list[str | None], roles: Roles | None = None) 
     count = len(pieces)
     roles = roles or Roles(pad=count, unk=count + 1, cls=count + 2, sep=count + 3, mask=count + 4)
     return TeacherVocabulary(
-        name=name, pieces=[*pieces, *[None] * 5], roles=roles, normaliser=PLAIN, tokenizer_fingerprint="t", tokenizer=None
+        name=name,
+        pieces=[*pieces, *[None] * 5],
+        roles=roles,
+        normaliser=PLAIN,
+        tokenizer_fingerprint=f"of {name}",
+        family="WordPiece",
+        accounting=Accounting(rows=count + 5, pieces=count, merged=0, special=5, placeholders=0, surplus=0),
     )
 
 
@@ -100,7 +106,7 @@ def test_folder_round_trip_and_growth(tmp_path: Path) -> None:
     grown, overlap = build_vocabulary([one, two], tmp_path / "vocab", 64, replace_folder)
     assert load_union(tmp_path / "vocab") == grown
     assert grown.begins_with(union)
-    assert [(row.pieces, row.new) for row in overlap] == [(2, 2), (2, 1)]
+    assert [(row.accounting.pieces, row.new) for row in overlap] == [(2, 2), (2, 1)]
     assert load_map(tmp_path / "vocab", "two").union_ids[:2].tolist() == [6, 7]
     tokenizer = AutoTokenizer.from_pretrained(tmp_path / "vocab/tokenizer")
     assert len(tokenizer) == grown.size

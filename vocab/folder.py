@@ -1,64 +1,116 @@
 """The vocabulary of a run on disk: RUN/vocab/ with the union, the teacher maps, the student's tokenizer and the overlap report."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vocab.errors import InputError
-from vocab.normaliser import student_normaliser
-from vocab.teacher_vocabulary import TeacherVocabulary
+from vocab.normaliser import Normaliser, student_normaliser
+from vocab.teacher_vocabulary import Accounting, TeacherVocabulary
 from vocab.tokenizer import student_tokenizer
-from vocab.union import Link, TeacherMap, Union, chain, merge_all
+from vocab.union import Link, TeacherMap, Union, chain, map_into, merge
 
 MAP_FIELDS = ("union_ids", "predictable", "real", "lengths", "spelled")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Overlap:
-    """How one teacher's vocabulary lies in the union. Counts of pieces; special tokens are counted nowhere."""
+class TeacherRow:
+    """What became of one teacher's vocabulary. Of its head's rows: pieces + special + placeholders + surplus."""
 
     teacher: str
-    rows: int  # of the teacher's head
-    pieces: int  # rows with a place in the union
-    new: int  # of these, pieces that no teacher before it had
+    family: str
+    normaliser: Normaliser
+    accounting: Accounting
+    new: int  # pieces that no teacher before it had
+    dropped: int  # rows with a piece that the union has no place for
+    loses: tuple[str, ...]  # what this teacher never sees, and the student does
 
 
 def build_vocabulary(
-    teachers: Sequence[TeacherVocabulary], folder: Path, max_length: int, publish: Callable[[Path, Callable[[Path], None]], None]
-) -> tuple[Union, list[Overlap]]:
+    teachers: Sequence[TeacherVocabulary],
+    folder: Path,
+    max_length: int,
+    publish: Callable[[Path, Callable[[Path], None]], None],
+    *,
+    method: Mapping[str, Any] | None = None,
+    choose: Callable[[Sequence[TeacherVocabulary], Union], Sequence[NDArray[np.bool_]]] | None = None,
+) -> tuple[Union, list[TeacherRow]]:
     """Merge the teachers and write the folder. `publish(folder, fill)` puts a filled folder in place whole.
 
-    A folder that stands there must hold a prefix of the new union (teachers were added at the end); any other is an InputError,
-    since shards made under it would lose their meaning.
+    method  the settings that chose the pieces, kept with the union
+    choose  (new teachers, the union before them) → which new pieces each of them may add; all by default
+
+    A folder that stands there must hold the first of the teachers, chosen by the same method; the others join it, and no id of it
+    changes. Any other is an InputError, since shards made under it would lose their meaning.
     """
-    union, maps = merge_all(teachers)
-    if (folder / "union.json").exists():
-        standing = load_union(folder)
-        if not union.begins_with(standing):
-            raise InputError(
-                f"{folder} was made by another recipe: found the teachers {_names(standing)} with union {standing.fingerprint[:12]}…, "
-                f"expected a beginning of {_names(union)}: give this recipe another --out, or remove the run folder"
-            )
-    overlaps = measure_overlap(union, maps)
-    tokenizer = student_tokenizer(union, student_normaliser([teacher.normaliser for teacher in teachers]), max_length)
+    method = dict(method or {"method": "union"})
+    union = load_union(folder) if (folder / "union.json").exists() else Union()
+    told = [(teacher.name, teacher.tokenizer_fingerprint) for teacher in teachers]
+    if [(link.teacher, link.tokenizer) for link in union.links] != told[: len(union.links)]:
+        raise InputError(
+            f"{folder} was made by another recipe: found the teachers {_names(union)} with union {union.fingerprint[:12]}…, "
+            f"expected the first of {', '.join(teacher.name for teacher in teachers)}, each with its own tokenizer: give this recipe "
+            "another --out, or remove the run folder"
+        )
+    if union.links and (standing := load_method(folder)) != method:
+        raise InputError(
+            f"{folder} was made with [vocabulary] {_settings(standing)}, the recipe has {_settings(method)}; expected the same: give this "
+            "recipe another --out, or remove the run folder"
+        )
+    maps = [map_into(union, teacher) for teacher in teachers[: len(union.links)]]
+    new = teachers[len(union.links) :]
+    for teacher, keep in zip(new, choose(new, union) if choose else [None] * len(new), strict=True):
+        union, teacher_map = merge(union, teacher, keep)
+        maps.append(teacher_map)
+    normaliser = student_normaliser([teacher.normaliser for teacher in teachers])
+    rows = _rows(union, teachers, maps, normaliser)
+    tokenizer = student_tokenizer(union, normaliser, max_length)
 
     def fill(target: Path) -> None:
         tokenizer.save_pretrained(target / "tokenizer")
         (target / "maps").mkdir()
-        for teacher_map in maps:
+        (target / "teachers").mkdir()
+        for teacher, teacher_map in zip(teachers, maps, strict=True):
             arrays = {field: getattr(teacher_map, field) for field in MAP_FIELDS}
-            np.savez(target / "maps" / f"{teacher_map.teacher}.npz", **arrays)
+            np.savez(target / "maps" / f"{teacher.name}.npz", **arrays)
+            if teacher.tokenizer is not None:
+                teacher.tokenizer.save(str(target / "teachers" / f"{teacher.name}.json"))
         (target / "pieces.txt").write_text("".join(piece + "\n" for piece in union.pieces), encoding="utf-8", newline="\n")
-        content = {"version": 1, "links": [asdict(link) for link in union.links], "overlap": [asdict(row) for row in overlaps]}
+        content = {
+            "version": 2,
+            "vocabulary": method,
+            "normaliser": asdict(normaliser),
+            "links": [asdict(link) for link in union.links],
+            "teachers": [asdict(row) for row in rows],
+        }
         (target / "union.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
     publish(folder, fill)
-    return union, overlaps
+    return union, rows
+
+
+def load_method(folder: Path) -> dict[str, Any]:
+    """The settings that chose the pieces of a run's union."""
+    return dict(_content(folder).get("vocabulary", {"method": "union"}))
+
+
+def load_normaliser(folder: Path) -> Normaliser:
+    """The student's normaliser."""
+    return Normaliser(**_content(folder)["normaliser"])
+
+
+def _content(folder: Path) -> dict[str, Any]:
+    return dict(json.loads((folder / "union.json").read_text(encoding="utf-8")))
+
+
+def _settings(method: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key} = {value}" for key, value in method.items())
 
 
 def load_union(folder: Path) -> Union:
@@ -95,17 +147,19 @@ def load_map(folder: Path, teacher: str) -> TeacherMap:
         raise InputError(f"{path}: is damaged ({error}); remove {folder} and run `mergedistill vocab` again") from None
 
 
-def measure_overlap(union: Union, maps: Sequence[TeacherMap]) -> list[Overlap]:
-    """Per teacher, how many of its pieces are new to the union."""
+def _rows(union: Union, teachers: Sequence[TeacherVocabulary], maps: Sequence[TeacherMap], student: Normaliser) -> list[TeacherRow]:
     sizes = [Union().size, *(link.size for link in union.links)]
     return [
-        Overlap(
-            teacher=teacher_map.teacher,
-            rows=len(teacher_map.union_ids),
-            pieces=int(np.count_nonzero(teacher_map.predictable)),
+        TeacherRow(
+            teacher=teacher.name,
+            family=teacher.family,
+            normaliser=teacher.normaliser,
+            accounting=teacher.accounting,
             new=sizes[index + 1] - sizes[index],
+            dropped=int(np.count_nonzero(teacher_map.real & ~teacher_map.predictable)),
+            loses=tuple(teacher.normaliser.loses(student)),
         )
-        for index, teacher_map in enumerate(maps)
+        for index, (teacher, teacher_map) in enumerate(zip(teachers, maps, strict=True))
     ]
 
 

@@ -23,12 +23,12 @@ _PLACEHOLDER = re.compile(r"^(\[unused[ _-]?\d+\]|madeupword\d+|<unused_?\d+>)$"
 class Accounting:
     """What becomes of the rows of a teacher's head: rows = pieces + special + placeholders + surplus."""
 
-    rows: int
-    pieces: int  # rows with a canonical piece
-    merged: int  # of these, rows whose piece another row of this teacher has, too
-    special: int
-    placeholders: int
-    surplus: int  # rows without a token
+    rows: int = 0
+    pieces: int = 0  # rows with a canonical piece
+    merged: int = 0  # of these, rows whose piece another row of this teacher has, too
+    special: int = 0
+    placeholders: int = 0
+    surplus: int = 0  # rows without a token
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,7 +41,7 @@ class TeacherVocabulary:
     normaliser: Normaliser
     tokenizer_fingerprint: str
     family: str = "WordPiece"
-    accounting: Accounting | None = None
+    accounting: Accounting = Accounting()
     positions: int | None = None  # tokens of the longest sequence that the model takes; None: no limit is declared
     tokenizer: Any = field(
         repr=False, default=None

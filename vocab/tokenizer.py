@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
 from vocab.normaliser import Normaliser
@@ -9,13 +11,30 @@ from vocab.pieces import CONTINUATION
 from vocab.roles import SPECIAL_TOKENS, UNION_ROLES
 from vocab.union import Union
 
+# Characters of the longest word that is looked up; a longer one is unk. 100 is BERT's. Where punctuation does not split words, a whole
+# sentence of a script without spaces is one word.
+LONGEST_WORD = 100
+LONGEST_UNSPLIT = 1000
 
-def student_tokenizer(union: Union, normaliser: Normaliser, max_length: int) -> Any:
-    """The tokenizer over the union: ids are union ids; roles as SPECIAL_TOKENS. Sequences are [CLS] … [SEP]."""
+
+def student_tokenizer(union: Union, normaliser: Normaliser, max_length: int, keep: NDArray[np.bool_] | None = None) -> Any:
+    """The tokenizer over the union: ids are union ids; roles as SPECIAL_TOKENS. Sequences are [CLS] … [SEP].
+
+    keep [V]: the restricted tokenizer, which finds these pieces only (all by default). Ids do not change: the others' places are taken
+    by names that no text can hold, for they have a space, so the vocabulary keeps its size.
+    """
     from transformers import PreTrainedTokenizerFast
 
-    vocabulary = {piece: index for index, piece in enumerate(union.pieces)}
-    backend = Tokenizer(models.WordPiece(vocab=vocabulary, unk_token=SPECIAL_TOKENS["unk"], continuing_subword_prefix=CONTINUATION))
+    kept = np.ones(union.size, np.bool_) if keep is None else keep | (np.arange(union.size) < len(SPECIAL_TOKENS))
+    vocabulary = {piece if kept[index] else f"[unused {index}]": index for index, piece in enumerate(union.pieces)}
+    backend = Tokenizer(
+        models.WordPiece(
+            vocab=vocabulary,
+            unk_token=SPECIAL_TOKENS["unk"],
+            continuing_subword_prefix=CONTINUATION,
+            max_input_chars_per_word=LONGEST_WORD if normaliser.split_punctuation else LONGEST_UNSPLIT,
+        )
+    )
     bert = normalizers.BertNormalizer(
         clean_text=normaliser.clean_text,
         handle_chinese_chars=normaliser.split_chinese,

@@ -38,6 +38,10 @@ class TeacherMap:
     lengths: NDArray[np.int64]  # [V] union ids that the id becomes in an input: 1 but for a dropped piece that kept ones spell
     spelled: NDArray[np.uint32]  # [sum of lengths] these union ids, id after id
 
+    def equals(self, other: "TeacherMap") -> bool:
+        """Whether all arrays are the same."""
+        return all(np.array_equal(getattr(self, field), getattr(other, field)) for field in self.__slots__)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Union:
@@ -99,7 +103,7 @@ def _map(vocabulary: TeacherVocabulary, ids: Mapping[str, int]) -> TeacherMap:
         union_ids[own] = shared
     real = np.array([piece is not None for piece in vocabulary.pieces], np.bool_)
     predictable = np.array([piece is not None and piece in ids for piece in vocabulary.pieces], np.bool_)
-    dropped = {index: spell_with(str(vocabulary.pieces[index]), ids) for index in np.flatnonzero(real & ~predictable)}
+    dropped = {index: spell_with(str(vocabulary.pieces[index]), ids) for index in np.flatnonzero(real & ~predictable).tolist()}
     lengths = np.ones(len(union_ids), np.int64)
     spelled = union_ids
     if any(dropped.values()):

@@ -1,0 +1,121 @@
+"""How often two ways to tokenize agree, word by word; and how many pieces of a text training never showed.
+
+A word is a run of letters and digits, one CJK character, or one other sign that is no white space, whichever tokenizer is asked.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vocab.roles import UNION_ROLES
+from vocab.routed import Segmentation
+
+Segmenter = Callable[[Sequence[str]], list[Segmentation]]
+
+_CJK = "\u2e80-\u2fdf\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af"
+_WORD = re.compile(rf"[{_CJK}]|[^\W{_CJK}]+|[^\w\s]")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Agreement:
+    """One language's text under one teacher's routed tokenizer and under the student's two own. Shares are of 1."""
+
+    language: str
+    teacher: str
+    words: int
+    union_as_routed: float  # share of words that the union's tokenizer segments as the routed one
+    restricted_as_routed: float
+    union_as_restricted: float
+    routed_pieces: float  # a word
+    union_pieces: float
+    restricted_pieces: float
+    routed_unknown: float  # share of pieces that are unk
+    union_unknown: float
+    restricted_unknown: float
+    never_trained: float  # share of the union tokenizer's pieces that training never showed
+    never_here: float  # … that training never showed in this language
+
+
+def hf_segmenter(tokenizer: Any) -> Segmenter:
+    """A fast tokenizer whose ids are union ids (the student's) as a segmenter."""
+
+    def segment(texts: Sequence[str]) -> list[Segmentation]:
+        backend = tokenizer.backend_tokenizer
+        backend.encode_special_tokens = True
+        return [
+            Segmentation(
+                ids=np.array(encoding.ids, dtype=np.uint32),
+                offsets=np.array(encoding.offsets, dtype=np.int64).reshape(-1, 2),
+                word_ids=np.array([-1 if word is None else word for word in encoding.word_ids], dtype=np.int64),
+            )
+            for encoding in backend.encode_batch(list(texts), add_special_tokens=False)
+        ]
+
+    return segment
+
+
+def measure_agreement(
+    language: str,
+    teacher: str,
+    texts: Sequence[str],
+    *,
+    routed: Segmenter,
+    union: Segmenter,
+    restricted: Segmenter,
+    trained: NDArray[np.bool_],
+    trained_here: NDArray[np.bool_],
+) -> Agreement:
+    """Compare the three on texts. trained [V], trained_here [V]: the pieces that training showed, at all and in this language."""
+    words = [[match.span() for match in _WORD.finditer(text)] for text in texts]
+    count = max(1, sum(map(len, words)))
+    routed_all, union_all, restricted_all = routed(texts), union(texts), restricted(texts)
+    same = np.zeros(3)
+    for spans, *three in zip(words, routed_all, union_all, restricted_all, strict=True):
+        by_routed, by_union, by_restricted = (words_of(spans, segmentation) for segmentation in three)
+        same[0] += sum(a == b for a, b in zip(by_union, by_routed, strict=True))
+        same[1] += sum(a == b for a, b in zip(by_restricted, by_routed, strict=True))
+        same[2] += sum(a == b for a, b in zip(by_union, by_restricted, strict=True))
+    ids = [
+        np.concatenate([part.ids for part in parts] or [np.zeros(0, np.uint32)])
+        for parts in (routed_all, union_all, restricted_all)
+    ]
+    known = ids[1][ids[1] != UNION_ROLES.unk]
+    unknown = [_share(part == UNION_ROLES.unk) for part in ids]
+    return Agreement(
+        language=language,
+        teacher=teacher,
+        words=sum(map(len, words)),
+        union_as_routed=float(same[0]) / count,
+        restricted_as_routed=float(same[1]) / count,
+        union_as_restricted=float(same[2]) / count,
+        routed_pieces=len(ids[0]) / count,
+        union_pieces=len(ids[1]) / count,
+        restricted_pieces=len(ids[2]) / count,
+        routed_unknown=unknown[0],
+        union_unknown=unknown[1],
+        restricted_unknown=unknown[2],
+        never_trained=_share(~trained[known]),
+        never_here=_share(~trained_here[known]),
+    )
+
+
+def words_of(spans: Sequence[tuple[int, int]], segmentation: Segmentation) -> list[tuple[int, ...]]:
+    """The ids of the pieces that lie in each word, or reach into it. Spans and pieces are in the order of the text."""
+    ids, offsets = segmentation.ids.tolist(), segmentation.offsets.tolist()
+    found, first = [], 0
+    for begin, end in spans:
+        while first < len(ids) and offsets[first][1] <= begin:
+            first += 1
+        last = first
+        while last < len(ids) and offsets[last][0] < end:
+            last += 1
+        found.append(tuple(ids[first:last]))
+    return found
+
+
+def _share(holds: NDArray[np.bool_]) -> float:
+    return float(np.mean(holds)) if len(holds) else 0.0
