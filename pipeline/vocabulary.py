@@ -25,7 +25,9 @@ def make_vocabulary(
     def choose(teachers: Sequence[TeacherVocabulary], standing: Union) -> Sequence[NDArray[np.bool_]]:
         counts = {}
         if settings.method != "union" and teachers:
-            counts = count_tokens(recipe, teachers, beam_args, articles=settings.articles, show_progress=show_progress)
+            counts = count_tokens(
+                recipe, teachers, beam_args, articles=settings.articles, show_progress=show_progress, staging=str(run)
+            )
         return select(
             teachers,
             standing,

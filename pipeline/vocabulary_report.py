@@ -124,7 +124,8 @@ def _count(
     if wanted <= {(shard.path.teacher, shard.path.language) for shard in shards}:
         with tqdm(total=len(shards), desc="count pieces", unit="shard", disable=not show_progress, leave=False, delay=1) as bar:
             return count_pieces(shards, union.size, on_shard=lambda: bar.update() and None), "predictions"
-    own = count_tokens(recipe, read_teachers(recipe), beam_args, articles=recipe.vocabulary.articles, show_progress=show_progress)
+    teachers, articles = read_teachers(recipe), recipe.vocabulary.articles
+    own = count_tokens(recipe, teachers, beam_args, articles=articles, show_progress=show_progress, staging=str(run))
     return {key: _in_union(count, maps[key[0]], union.size) for key, count in own.items()}, "corpora"
 
 

@@ -195,6 +195,7 @@ def test_spelling_is_the_longest_match() -> None:
     assert spell_with("hauz", ids) is None
     assert spell_with("<bytes E4 B9>", ids) is None
     assert spell_with("##<bytes E4 B8>", ids) is None
+    assert spell_with("[MASK]s", {"[MASK]": 4, "##s": 5}) is None  # a text that looks like a special token is text
 
 
 @settings(max_examples=200, deadline=None)

@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 
 from vocab.pieces import CONTINUATION, is_odd, parse
+from vocab.roles import SPECIAL_TOKENS
+
+_SPECIAL = frozenset(SPECIAL_TOKENS.values())  # a text that looks like one is text
 
 
 def spell_with(piece: str, ids: Mapping[str, int]) -> list[int] | None:
@@ -16,9 +19,10 @@ def spell_with(piece: str, ids: Mapping[str, int]) -> list[int] | None:
     text, start, found = str(whole.content), 0, []
     while start < len(text):
         mark = "" if start == 0 and whole.begins_word else CONTINUATION
-        end = next((end for end in range(len(text), start, -1) if mark + text[start:end] in ids), None)
+        parts = ((end, mark + text[start:end]) for end in range(len(text), start, -1))
+        end, part = next(((end, part) for end, part in parts if part in ids and part not in _SPECIAL), (None, ""))
         if end is None:
             return None
-        found.append(ids[mark + text[start:end]])
+        found.append(ids[part])
         start = end
     return found
