@@ -66,6 +66,8 @@ def make_examples(
     body = settings.max_length - 2
     whole_word = settings.masking == "whole-word"
     for doc_id, ids, words in tokenise(articles, tokenizer, whole_word, counters):
+        # Some tokenizers segment a text that quotes "<mask>" into the token all the same: to the article it is an unknown word.
+        ids[np.isin(ids, [roles.pad, roles.cls, roles.sep, roles.mask])] = roles.unk
         counters["unknown_tokens"] += int(np.count_nonzero(ids == roles.unk))
         for window, (start, stop) in enumerate(cut_windows(ids, body, alphabet.lengths)):
             piece = ids[start:stop]

@@ -116,6 +116,13 @@ def _check_limits(recipe: Recipe, vocabulary: TeacherVocabulary, teacher_map: Te
         raise InputError(
             f"predict.top_k: found {recipe.predict.top_k}; teacher '{vocabulary.name}' can predict {pieces} pieces: lower top_k"
         )
+    if (
+        recipe.examples.masking == "whole-word"
+        and len(set(vocabulary.tokenizer.encode("a b", add_special_tokens=False).word_ids)) < 2
+    ):
+        raise InputError(
+            f"examples.masking: found 'whole-word'; the tokenizer of teacher '{vocabulary.name}' says nothing of words: use 'token'"
+        )
     if vocabulary.positions is not None and recipe.examples.max_length > vocabulary.positions:
         raise InputError(
             f"examples.max_length: found {recipe.examples.max_length}; teacher '{vocabulary.name}' takes at most {vocabulary.positions} "

@@ -39,13 +39,20 @@ def make_vocabulary(
             scales=corpus_scales(recipe, settings.articles) if settings.method == "budget" else None,
         )
 
-    # What chose the pieces that stand. A budget may grow with the teachers, and a new teacher brings corpora of its own.
+    return build_vocabulary(
+        read_teachers(recipe), run / "vocab", recipe.examples.max_length, replace_folder, method=chosen_by(recipe), choose=choose
+    )
+
+
+def chosen_by(recipe: Recipe) -> dict[str, str | float]:
+    """The settings that choose the pieces, as the union keeps them."""
+    settings = recipe.vocabulary
     method: dict[str, str | float] = {"method": settings.method}
     if settings.method == "trimmed":
         method["min_probability"] = settings.min_probability
-    return build_vocabulary(
-        read_teachers(recipe), run / "vocab", recipe.examples.max_length, replace_folder, method=method, choose=choose
-    )
+    if settings.size is not None:
+        method["size"] = settings.size
+    return method
 
 
 def read_teachers(recipe: Recipe) -> list[TeacherVocabulary]:

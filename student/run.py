@@ -1,5 +1,6 @@
 """A recipe's student in its run folder: RUN/vocab and RUN/predictions become RUN/<name>; RUN/heldout becomes its scores."""
 
+import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -49,7 +50,7 @@ def train_student(recipe: Recipe, run: Path, name: str = "student", *, resume: b
         progress=progress,
     )
     restricted = run / VOCAB / "restricted"
-    if restricted.is_dir():  # for fine-tuning: it finds only pieces that training showed
+    if _of_predictions(run) and open_accelerator().is_main_process:  # for fine-tuning: it finds only pieces that training showed
 
         def fill(fresh: Path) -> None:
             shutil.copytree(restricted, fresh, dirs_exist_ok=True)
@@ -58,6 +59,12 @@ def train_student(recipe: Recipe, run: Path, name: str = "student", *, resume: b
     if not (run / name / "recipe.toml").exists():
         save_recipe(recipe, run / name / "recipe.toml")
     return result
+
+
+def _of_predictions(run: Path) -> bool:
+    """Whether the run has a restricted tokenizer, made of what the predictions show (a report before predict counts the corpora)."""
+    report = run / VOCAB / "report/report.json"
+    return report.is_file() and json.loads(report.read_text(encoding="utf-8"))["counted"] == "predictions"
 
 
 def evaluate_student(recipe: Recipe, run: Path, name: str = "student") -> Heldout:

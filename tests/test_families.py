@@ -39,7 +39,7 @@ def test_a_spelling_is_a_pieces_own_and_a_line(content: str | bytes, begins_word
 def test_families_meet_in_canonical_pieces() -> None:
     states = {
         "wordpiece": {"model": {"type": "WordPiece", "continuing_subword_prefix": "##"}},
-        "unigram": {"model": {"type": "Unigram"}, "pre_tokenizer": {"type": "Metaspace"}},
+        "unigram": {"model": {"type": "Unigram"}, "pre_tokenizer": {"type": "Metaspace", "replacement": "▁"}},
         "byte-level": {"model": {"type": "BPE"}, "pre_tokenizer": {"type": "Sequence", "pretokenizers": [{"type": "ByteLevel"}]}},
         "fallback": {"model": {"type": "BPE", "byte_fallback": True}, "normalizer": {"content": "▁"}},
     }
@@ -164,3 +164,41 @@ def test_families_that_cannot_be_merged_are_refused() -> None:
     ):
         with pytest.raises(InputError, match=f"teacher 't': its tokenizer is {found}"):
             family({"model": model}, "t")
+
+
+def test_a_tokenizer_json_is_obeyed(tmp_path: Path) -> None:
+    """transformers' own classes would take only its vocabulary, and lower-case what the file keeps."""
+    save_tokenizer(tmp_path, [*SPECIAL, "Haus", "haus", "für", "fur"])
+    config = json.loads((tmp_path / "tokenizer_config.json").read_text())
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps({**config, "tokenizer_class": "BertTokenizer"}))
+    BertConfig(vocab_size=9).save_pretrained(tmp_path)
+    for source in (tmp_path, tmp_path / "tokenizer.json"):
+        assert open_tokenizer(source, "t").tokenize("Haus für") == ["Haus", "für"]
+    (tmp_path / "tokenizer_config.json").write_text("[1]")
+    with pytest.raises(InputError, match="expected a JSON object"):
+        open_tokenizer(tmp_path, "t")
+    for content in ("[]", "null", '{"model": null}', '{"model": {"vocab": [1]}}', "{"):
+        (tmp_path / "tokenizer.json").write_text(content)
+        with pytest.raises(InputError, match=r"damaged one|is no JSON"):
+            open_tokenizer(tmp_path / "tokenizer.json", "t")
+
+
+def test_a_bare_vocab_txt_keeps_scripts_without_case(tmp_path: Path) -> None:
+    path = tmp_path / "vocab.txt"
+    path.write_text("\n".join([*SPECIAL, "대한민국", "서울은", "für"]))
+    assert open_tokenizer(path, "t").tokenize("대한민국 서울은 Für") == ["대한민국", "서울은", "für"]
+
+
+def test_added_tokens_are_words_in_every_family() -> None:
+    for kind in KINDS:
+        tokenizer = train_tokenizer(kind, TEXT)
+        tokenizer.add_tokens(["für", "Covid"])
+        assert vocabulary_of(tokenizer, "t").pieces[-2:] == ["für", "Covid"]
+
+
+def test_a_token_id_twice_is_refused(tmp_path: Path) -> None:
+    save_tokenizer(tmp_path, [*SPECIAL, "haus", "baum"])
+    path = tmp_path / "tokenizer.json"
+    path.write_text(path.read_text().replace('"baum": 6', '"baum": 5'))
+    with pytest.raises(InputError, match="'5' stands twice"):
+        open_tokenizer(path, "t")

@@ -139,6 +139,14 @@ def test_routed_tokenization_is_the_teachers_with_its_offsets(run: tuple[Recipe,
         assert routed[1].with_special_tokens().tolist() == [UNION_ROLES.cls, UNION_ROLES.sep]
 
 
+def test_a_quoted_special_token_is_an_unknown_word(run: tuple[Recipe, Path]) -> None:
+    recipe, folder = run
+    for teacher in recipe.teachers:
+        (segmentation,) = load_routed(folder / "vocab", teacher.name)(["Das <mask> steht </s> in <s> und <pad> Stadt [SEP]"])
+        assert segmentation.ids.min() >= UNION_ROLES.unk
+        assert not set(segmentation.ids.tolist()) & {UNION_ROLES.cls, UNION_ROLES.sep, UNION_ROLES.mask}
+
+
 def test_words_get_the_pieces_that_reach_into_them() -> None:
     segmentation = Segmentation(
         ids=np.array([10, 11, 12, 13], np.uint32),

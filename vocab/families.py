@@ -74,13 +74,18 @@ _BYTES = _byte_alphabet()
 
 def _holds(state: dict[str, Any], kind: str) -> bool:
     """Whether the pre-tokenizer or the decoder is of this kind, or a sequence that holds one."""
+    return any(part["type"] == kind for part in _parts(state))
+
+
+def _parts(state: dict[str, Any]) -> list[dict[str, Any]]:
     parts = [part for key in ("pre_tokenizer", "decoder") if (part := state.get(key))]
-    parts += [inner for part in list(parts) for key in ("pretokenizers", "decoders") for inner in part.get(key, [])]
-    return any(part["type"] == kind for part in parts)
+    return parts + [inner for part in parts for key in ("pretokenizers", "decoders") for inner in part.get(key, [])]
 
 
 def _marks_words(state: dict[str, Any], model: dict[str, Any]) -> bool:
     """Whether words begin with "▁": by the pre-tokenizer, or by a normaliser that writes it for each space."""
     if model.get("end_of_word_suffix") or model.get("continuing_subword_prefix"):
+        return False
+    if any(part["replacement"] != METASPACE for part in _parts(state) if part["type"] == "Metaspace"):
         return False
     return _holds(state, "Metaspace") or METASPACE in str(state.get("normalizer"))

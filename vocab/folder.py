@@ -1,6 +1,7 @@
 """The vocabulary of a run on disk: RUN/vocab/ with the union, the teacher maps, the student's tokenizer and the overlap report."""
 
 import json
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -58,13 +59,17 @@ def build_vocabulary(
             f"expected the first of {', '.join(teacher.name for teacher in teachers)}, each with its own tokenizer: give this recipe "
             "another --out, or remove the run folder"
         )
-    if union.links and (standing := load_method(folder)) != method:
+    new = teachers[len(union.links) :]
+    free = {"size"} if new else set()  # a budget may grow for a new teacher
+    standing = load_method(folder) if union.links else method
+    if {key: value for key, value in standing.items() if key not in free} != {
+        key: value for key, value in method.items() if key not in free
+    }:
         raise InputError(
             f"{folder} was made with [vocabulary] {_settings(standing)}, the recipe has {_settings(method)}; expected the same: give this "
             "recipe another --out, or remove the run folder"
         )
     maps = [map_into(union, teacher) for teacher in teachers[: len(union.links)]]
-    new = teachers[len(union.links) :]
     for teacher, keep in zip(new, choose(new, union) if choose else [None] * len(new), strict=True):
         union, teacher_map = merge(union, teacher, keep)
         maps.append(teacher_map)
@@ -74,6 +79,9 @@ def build_vocabulary(
 
     def fill(target: Path) -> None:
         tokenizer.save_pretrained(target / "tokenizer")
+        for part in ("report", "restricted"):  # they hold as long as no teacher joins
+            if not new and (folder / part).is_dir():
+                shutil.copytree(folder / part, target / part)
         (target / "maps").mkdir()
         (target / "teachers").mkdir()
         for teacher, teacher_map in zip(teachers, maps, strict=True):
@@ -102,7 +110,10 @@ def load_method(folder: Path) -> dict[str, Any]:
 
 def load_normaliser(folder: Path) -> Normaliser:
     """The student's normaliser."""
-    return Normaliser(**_content(folder)["normaliser"])
+    try:
+        return Normaliser(**_content(folder)["normaliser"])
+    except (KeyError, TypeError):
+        raise InputError(f"{folder / 'union.json'}: says nothing of the normaliser; run `mergedistill vocab` again") from None
 
 
 def _content(folder: Path) -> dict[str, Any]:
@@ -123,6 +134,10 @@ def load_union(folder: Path) -> Union:
         union = Union(pieces=pieces, links=tuple(Link(**link) for link in content["links"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{folder}: is damaged ({error}); remove it and run `mergedistill vocab` again") from None
+    if len(pieces) != max([Union().size, *(link.size for link in union.links)]):
+        raise InputError(
+            f"{folder / 'pieces.txt'} is damaged: found {len(pieces):,} pieces; remove {folder} and run `mergedistill vocab`"
+        )
     fingerprint, start = Union().fingerprint, Union().size
     for link in union.links:
         fingerprint = chain(fingerprint, pieces[start : link.size])

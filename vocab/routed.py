@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from vocab.errors import InputError
-from vocab.roles import UNION_ROLES
+from vocab.roles import SPECIAL_TOKENS, UNION_ROLES
 from vocab.union import TeacherMap
 
 
@@ -50,8 +50,10 @@ class RoutedTokenizer:
         lengths = self._map.lengths[own]
         within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
         words = np.array([-1 if word is None else word for word in encoding.word_ids], dtype=np.int64)
+        ids = self._map.spelled[np.repeat(self._starts[own], lengths) + within]
+        ids[ids < len(SPECIAL_TOKENS)] = UNION_ROLES.unk  # a text that quotes "<mask>" says an unknown word, and no more
         return Segmentation(
-            ids=self._map.spelled[np.repeat(self._starts[own], lengths) + within],
+            ids=ids,
             offsets=np.repeat(np.array(encoding.offsets, dtype=np.int64).reshape(-1, 2), lengths, axis=0),
             word_ids=np.repeat(words, lengths),
         )

@@ -11,7 +11,7 @@ from typing import Any
 from vocab.errors import InputError
 from vocab.families import Canonical, family
 from vocab.normaliser import Normaliser, observe
-from vocab.pieces import spell
+from vocab.pieces import Piece, spell
 from vocab.roles import Roles, read_roles
 from vocab.tokenizer_source import open_tokenizer
 
@@ -57,9 +57,9 @@ def read_teacher(folder: Path, name: str, tokenizer: Path | None = None) -> Teac
 
     try:
         config = AutoConfig.from_pretrained(folder)
-    except (OSError, ValueError, KeyError) as error:
+    except Exception as error:  # each kind of configuration fails in its own way
         raise InputError(
-            f"teacher '{name}': {folder} cannot be loaded by transformers: {str(error).strip().splitlines()[0]}"
+            f"teacher '{name}': {folder} cannot be loaded by transformers: {(str(error).strip() or type(error).__name__).splitlines()[0]}"
         ) from None
     _require_masked_lm(config, folder, name)
     return vocabulary_of(open_tokenizer(tokenizer or folder, name), name, head_size=config.vocab_size, positions=_positions(config))
@@ -70,7 +70,16 @@ def vocabulary_of(tokenizer: Any, name: str, *, head_size: int | None = None, po
     roles = read_roles(tokenizer, name)
     backend = tokenizer.backend_tokenizer
     state = json.loads(backend.to_str())
-    kind, canonical = family(state, name)
+    kind, of_family = family(state, name)
+    own = state["model"]["vocab"]
+    own = set(own) if isinstance(own, dict) else {entry[0] for entry in own}
+    added = {
+        entry["content"] for entry in state["added_tokens"] if entry["content"] not in own
+    }  # whole words, in no family's spelling
+
+    def canonical(token: str) -> Piece:
+        return Piece(token.strip(), True) if token in added else of_family(token)
+
     vocabulary = backend.get_vocab(with_added_tokens=True)
     special_ids = set(tokenizer.all_special_ids) | {entry["id"] for entry in state["added_tokens"] if entry["special"]}
     pieces, accounting = canonical_pieces(
@@ -132,7 +141,7 @@ def _positions(config: Any) -> int | None:
     positions = getattr(config, "max_position_embeddings", None)
     if positions is None or positions <= 0:
         return None
-    offset = config.pad_token_id + 1 if config.model_type in ("roberta", "xlm-roberta", "camembert", "xlm-roberta-xl") else 0
+    offset = (config.pad_token_id or 0) + 1 if config.model_type in ("roberta", "xlm-roberta", "camembert", "xlm-roberta-xl") else 0
     return int(positions) - offset
 
 

@@ -80,17 +80,24 @@ def read_vocab_txt(path: Path, name: str) -> list[str]:
 
 
 def _folder(folder: Path, name: str) -> Any:
-    from transformers import AutoTokenizer
+    from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
     if (folder / "vocab.txt").is_file() and not (folder / "tokenizer.json").is_file():
         read_vocab_txt(folder / "vocab.txt", name)
-        if "do_lower_case" not in _config(folder):
+        if "do_lower_case" not in _config(folder, name):
             # transformers would lower-case by default, which a cased vocabulary (published ones come so) does not survive.
             return _vocab_txt(folder / "vocab.txt", name)
     if (folder / "tokenizer.json").is_file():
         _check_json(folder / "tokenizer.json", name)
     try:
+        if (folder / "tokenizer.json").is_file():
+            # The file as it is: transformers' own classes replace its normaliser and pre-tokenizer by their defaults.
+            declared = _config(folder, name) | _config(folder, name, "special_tokens_map.json")
+            tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
+            return tokenizer if any(declared.get(f"{role}_token") for role in _CONVENTION) else _declare(tokenizer)
         tokenizer = AutoTokenizer.from_pretrained(folder)
+    except InputError:
+        raise
     except Exception as error:  # each kind of tokenizer fails in its own way
         raise InputError(f"teacher '{name}': the tokenizer in {folder} cannot be loaded: {_reason(error)}") from None
     if not tokenizer.is_fast:
@@ -115,21 +122,32 @@ def _json(path: Path, name: str) -> Any:
 
 
 def _vocab_txt(path: Path, name: str) -> Any:
-    """BERT's WordPiece. It lower-cases and strips accents if the vocabulary (but for a stray token) holds no capital."""
+    """BERT's WordPiece. It lower-cases if the vocabulary (but for a stray token) holds no capital, strips accents if it holds none of
+    those either; a tokenizer_config.json beside it that says otherwise goes first.
+    """
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
 
     tokens = read_vocab_txt(path, name)
-    special = set(SPECIAL_TOKENS.values())
     # A lower-cased vocabulary may hold a stray capital that lower-casing does not touch; a cased one has thousands.
     capitals = sum(any(unicodedata.category(char) == "Lu" for char in token) for token in tokens if not token.startswith("["))
     cased = capitals > len(tokens) / 1000
     vocabulary = {token: index for index, token in enumerate(tokens)}
-    backend = Tokenizer(models.WordPiece(vocab=vocabulary, unk_token=SPECIAL_TOKENS["unk"]))
-    backend.normalizer = normalizers.BertNormalizer(lowercase=not cased)
+    config = _config(path.parent, name)
+    marked = sum(_stripped(token) != token for token in tokens if not token.startswith("["))
+    declared = {role: config.get(f"{role}_token", string) for role, string in SPECIAL_TOKENS.items()}
+    roles = {role: str(token["content"] if isinstance(token, dict) else token) for role, token in declared.items()}
+    special = set(roles.values())
+    backend = Tokenizer(models.WordPiece(vocab=vocabulary, unk_token=roles["unk"]))
+    strip = config.get("strip_accents")
+    backend.normalizer = normalizers.BertNormalizer(
+        lowercase=not cased,
+        strip_accents=(not cased and marked <= len(tokens) / 1000) if strip is None else bool(strip),
+        handle_chinese_chars=bool(config.get("tokenize_chinese_chars", True)),
+    )
     backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     backend.decoder = decoders.WordPiece()
-    cls, sep = SPECIAL_TOKENS["cls"], SPECIAL_TOKENS["sep"]
+    cls, sep = roles["cls"], roles["sep"]
     if cls in vocabulary and sep in vocabulary:
         backend.post_processor = processors.TemplateProcessing(
             single=f"{cls} $A {sep}",
@@ -137,7 +155,13 @@ def _vocab_txt(path: Path, name: str) -> Any:
             special_tokens=[(cls, vocabulary[cls]), (sep, vocabulary[sep])],
         )
     backend.add_special_tokens([token for token in tokens if token in special])
-    return _declare(PreTrainedTokenizerFast(tokenizer_object=backend))
+    held = {f"{role}_token": token for role, token in roles.items() if token in vocabulary}
+    return PreTrainedTokenizerFast(tokenizer_object=backend, **held)
+
+
+def _stripped(token: str) -> str:
+    """Without accents, as BERT strips them: decomposed, marks removed."""
+    return "".join(char for char in unicodedata.normalize("NFD", token) if unicodedata.category(char) != "Mn")
 
 
 def _sentencepiece(path: Path, name: str) -> Any:
@@ -175,17 +199,34 @@ def _check_json(path: Path, name: str) -> None:
     """Refuse a tokenizer.json that is no JSON, or whose strings hold half a character."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"teacher '{name}': {path} is damaged: {_reason(error)}; fetch it again") from None
-    vocabulary = content.get("model", {}).get("vocab") or []
-    for token in vocabulary if isinstance(vocabulary, dict) else (entry[0] for entry in vocabulary):
+        vocabulary = content["model"]["vocab"]
+        tokens = [str(token) for token in (vocabulary if isinstance(vocabulary, dict) else [entry[0] for entry in vocabulary])]
+        ids = list(vocabulary.values()) if isinstance(vocabulary, dict) else tokens
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"teacher '{name}': {path} is no tokenizer.json, or a damaged one ({type(error).__name__}: {_reason(error)}); fetch it again"
+        ) from None
+    if len(set(ids)) < len(ids):
+        twice = next(one for one in ids if ids.count(one) > 1)
+        raise InputError(
+            f"teacher '{name}': {path}: '{twice}' stands twice in the vocabulary; expected an id for each token: correct it"
+        )
+    for token in tokens:
         if any("\ud800" <= char <= "\udfff" for char in token):
             raise InputError(f"teacher '{name}': {path} holds the token {token!a}, half a character (a lone surrogate); {_UTF8}")
 
 
-def _config(folder: Path) -> dict[str, Any]:
-    path = folder / "tokenizer_config.json"
-    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
+def _config(folder: Path, name: str, file: str = "tokenizer_config.json") -> dict[str, Any]:
+    path = folder / file
+    if not path.is_file():
+        return {}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"teacher '{name}': {path} is no JSON: {_reason(error)}; fetch it again") from None
+    if not isinstance(content, dict):
+        raise InputError(f"teacher '{name}': {path}: found {type(content).__name__}; expected a JSON object: fetch it again")
+    return content
 
 
 def _reason(error: Exception) -> str:
