@@ -157,7 +157,21 @@ def prepare(ctx: click.Context, inputs: Sequence[str], language: str, out: str, 
 @click.option("--language", required=True, help="Language code of the text, as de.")
 @click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), metavar="FOLDER")
 @click.option("--architecture", default="roformer", show_default=True, help="A transformers model_type with a masked LM.")
-@click.option("--vocab-size", type=int, default=8000, show_default=True)
+@click.option(
+    "--family",
+    type=click.Choice(["wordpiece", "unigram", "bpe", "byte-level"]),
+    default=None,
+    show_default="wordpiece",
+    help="The kind of vocabulary that is trained from the text.",
+)
+@click.option("--vocab-size", type=int, default=None, show_default="8000", help="Tokens at most, special tokens included.")
+@click.option(
+    "--tokenizer",
+    type=click.Path(path_type=Path),
+    default=None,
+    metavar="PATH",
+    help="Use this tokenizer as it is, and train none: an HF folder, a tokenizer.json, a vocab.txt or a SentencePiece .model.",
+)
 @click.option("--layers", type=int, default=2, show_default=True)
 @click.option("--hidden-size", type=int, default=256, show_default=True)
 @click.option("--heads", type=int, default=4, show_default=True)
@@ -168,10 +182,15 @@ def prepare(ctx: click.Context, inputs: Sequence[str], language: str, out: str, 
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--resume", is_flag=True, help="Go on from the newest checkpoint of an interrupted call.")
 def pretrain(corpora: Sequence[str], language: str, out: Path, special_tokens: Sequence[str], **settings: Any) -> None:
-    """Train a small teacher from article shards: its own WordPiece vocabulary, a masked LM, gold labels only.
+    """Train a small teacher from article shards: its own vocabulary or a given tokenizer, a masked LM, gold labels only.
+
+    A given tokenizer that lacks a pad, unk, cls, sep or mask token gets it after its last id; all other ids stay.
 
     \b
     Example:  mergedistill pretrain 'corpora/de/*.parquet' --language de --out teachers/de
+              mergedistill pretrain 'corpora/de/*.parquet' --language de --out teachers/de --family unigram --vocab-size 4000
+              mergedistill pretrain 'corpora/de/*.parquet' --language de --out teachers/de --tokenizer published/spiece.model
+              mergedistill pretrain 'corpora/de/*.parquet' --language de --out teachers/de --special-token mask=0
     """
     from student.pretrain import pretrain as pretrain_teacher
 
@@ -200,8 +219,7 @@ def vocab(ctx: click.Context, recipe: str, out: Path, settings: Sequence[str], r
               mergedistill vocab recipe.toml --out runs/mine --report
     """
     loaded, beam = _load(recipe, settings), ctx.meta.get("beam", [])
-    if not (report and _stands(loaded, out)):  # building it again would remove an earlier report
-        _vocab(loaded, out, beam)
+    _vocab(loaded, out, beam)
     if report:
         _report_vocabulary(loaded, out, beam)
 
@@ -317,14 +335,6 @@ def _vocab(recipe: "Recipe", out: Path, beam: Sequence[str]) -> None:
                 f"{row.teacher} {row.normaliser.describe()}: the student will see {' and '.join(row.loses)}, which it never saw"
             )
     click.echo(f"{out / 'vocab'}: a union of {union.size:,} pieces from {len(teachers)} teachers")
-
-
-def _stands(recipe: "Recipe", out: Path) -> bool:
-    from vocab.folder import load_union
-
-    if not (out / "vocab/union.json").exists():
-        return False
-    return [link.teacher for link in load_union(out / "vocab").links] == [teacher.name for teacher in recipe.teachers]
 
 
 def _report_vocabulary(recipe: "Recipe", out: Path, beam: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""A small masked LM from text: its own WordPiece vocabulary, gold labels only, the student's trainer. For teachers on one machine.
+"""A small masked LM from text: its own vocabulary or a given tokenizer, gold labels only, the student's trainer. For one machine.
 
 All work happens in a hidden folder beside the model's, `.NAME.work`: the tokenizer, gold-only masked shards, checkpoints. It is
 what a resumed run goes on from; the model's folder appears at the end, whole, and the hidden one goes.
@@ -21,10 +21,12 @@ from data.storage import replace_folder, require_files
 from student.checkpoint import list_checkpoints
 from student.metrics import FILE as METRICS
 from student.model import new_student, student_config
-from student.text_source import TextSource, prepare_text
+from student.text_source import GivenVocabulary, NewVocabulary, TextSource, prepare_text
 from student.train import TrainResult, train
 from vocab.errors import InputError
 from vocab.roles import UNION_ROLES, Roles, read_roles
+
+VOCAB_SIZE = 8000
 
 S = TypeVar("S", bound=Section)
 
@@ -48,7 +50,8 @@ def pretrain(
     out: Path,
     *,
     architecture: str = "roformer",
-    vocab_size: int = 8000,
+    family: str | None = None,
+    vocab_size: int | None = None,
     layers: int = 2,
     hidden_size: int = 256,
     heads: int = 4,
@@ -61,6 +64,7 @@ def pretrain(
     dropout: float = 0.0,
     lowercase: bool = False,
     special_token_ids: Mapping[str, int] | None = None,
+    tokenizer: Path | None = None,
     precision: str = "auto",
     log_steps: int = 50,
     checkpoint_steps: int = 500,
@@ -70,12 +74,21 @@ def pretrain(
 ) -> PretrainResult:
     """Train a masked LM on article shards (paths, globs or URIs) and leave it in `out`.
 
-    steps              optimizer steps; None: `epochs` passes over the text
-    maskings           differently masked copies of each window, made once; with more passes than copies, masks repeat
+    family             of the vocabulary that is trained: "wordpiece" (None means this), "unigram", "bpe" or "byte-level"
+    vocab_size         tokens of that vocabulary at most, special tokens included; None: 8000
+    lowercase          that vocabulary lower-cases and strips accents
     special_token_ids  role → id, to place special tokens where other published models have them (see train_wordpiece)
-    resume             go on from the newest checkpoint of an interrupted call with the same arguments
+    tokenizer          a tokenizer that exists, used as it is, and none is trained: an HF folder, a tokenizer.json, a vocab.txt or a
+                       SentencePiece .model. A role that it lacks gets a new token after its last id
+    steps              optimizer steps; None: `epochs` passes over the text
+    max_length         tokens of a window, special tokens included
+    tokens_per_batch   of an optimizer step, padding included
+    maskings           differently masked copies of each window, made once; with more passes than copies, masks repeat
+    log_steps, checkpoint_steps  optimizer steps between two rows of metrics, and between two checkpoints
+    resume             go on from the newest checkpoint of an interrupted call with the same arguments and the same tokenizer
 
-    Raises InputError for a folder that holds anything, a corpus without an article, and settings that cannot be.
+    Raises InputError for a folder that holds anything, a corpus without an article, settings that cannot be, a tokenizer that cannot be
+    read or merged, and, beside a tokenizer, any of family, vocab_size, lowercase and special_token_ids.
     """
     out = Path(out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
@@ -84,13 +97,24 @@ def pretrain(
         )
     files = [location for pattern in corpora for location in require_files(pattern, "corpus")]
     shape = _checked(Student, architecture=architecture, layers=layers, hidden_size=hidden_size, heads=heads, dropout=dropout)
-    student_config(shape, vocab_size=vocab_size, max_length=max_length, roles=UNION_ROLES)  # an error here, before the work
+    vocabulary: NewVocabulary | GivenVocabulary
+    if tokenizer is None:
+        vocabulary = NewVocabulary(
+            family="wordpiece" if family is None else family,
+            size=VOCAB_SIZE if vocab_size is None else vocab_size,
+            lowercase=lowercase,
+            special_token_ids=dict(special_token_ids or {}),
+        )
+    else:
+        _refuse_beside_tokenizer(
+            family=family, vocab_size=vocab_size, lowercase=lowercase or None, special_token_ids=special_token_ids
+        )
+        vocabulary = GivenVocabulary(Path(tokenizer), language, max_length)
+    student_config(shape, vocab_size=vocabulary.size, max_length=max_length, roles=UNION_ROLES)  # an error here, before the work
     source = TextSource(
         corpora=tuple(files),
         language=language,
-        vocab_size=vocab_size,
-        lowercase=lowercase,
-        special_token_ids=dict(special_token_ids or {}),
+        vocabulary=vocabulary,
         examples=_checked(Examples, max_length=max_length, maskings=maskings),
         seed=seed,
     )
@@ -147,6 +171,15 @@ def pretrain(
         tokens=row["tokens"],
         articles=counters["articles"],
     )
+
+
+def _refuse_beside_tokenizer(**settings: object) -> None:
+    """Settings that shape a vocabulary say nothing to a tokenizer that exists; None and {}: not set."""
+    for name, value in settings.items():
+        if value is not None and value != {}:
+            raise InputError(
+                f"{name}: found {value} beside a tokenizer; a given tokenizer is used as it is: leave out {name}, or the tokenizer"
+            )
 
 
 def _checked(section: type[S], **content: Any) -> S:

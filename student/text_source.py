@@ -1,12 +1,12 @@
-"""Text as something to train on: a vocabulary of its own, and gold-only masked shards in it."""
+"""Text as something to train on: a vocabulary of its own or a given one, and gold-only masked shards in it."""
 
 import json
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
@@ -14,16 +14,71 @@ from pydantic import TypeAdapter, ValidationError
 from data.articles import open_shard, read_articles
 from data.contract import SCHEMA_VERSION, ShardPath
 from data.examples import Alphabet, gold_table, make_examples
-from data.identity import file_fingerprint
+from data.identity import differences, file_fingerprint
 from data.recipe import Examples, Language
 from data.shards import write_shard
 from data.storage import write_text
+from student.given_tokenizer import given_tokenizer, highest_id
+from student.subwords import SMALLEST, NoWordsError, train_subwords
 from student.wordpiece import train_wordpiece
 from vocab.errors import InputError
-from vocab.roles import SPECIAL_TOKENS, read_roles
+from vocab.roles import SPECIAL_TOKENS
+from vocab.teacher_vocabulary import vocabulary_of
 
 ARTICLES_PER_SHARD = 5000  # rounded up to whole row groups of the input
-SMALLEST_VOCABULARY = 16
+SMALLEST_VOCABULARY = {"wordpiece": 16} | SMALLEST  # of each family
+FAMILIES = tuple(SMALLEST_VOCABULARY)
+
+Texts: TypeAlias = Callable[[], Iterable[str]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NewVocabulary:
+    """A vocabulary to be trained from the text. Checked on construction: InputError."""
+
+    family: str  # one of FAMILIES
+    size: int  # at most
+    lowercase: bool
+    special_token_ids: Mapping[str, int]  # role → id
+
+    def __post_init__(self) -> None:
+        if self.family not in FAMILIES:
+            raise InputError(f"family: found '{self.family}'; expected one of {', '.join(FAMILIES)}")
+        smallest = SMALLEST_VOCABULARY[self.family]
+        if self.size < smallest:
+            raise InputError(f"vocab_size: found {self.size}; expected {smallest} at least for the family '{self.family}'")
+        unknown = sorted(set(self.special_token_ids) - set(SPECIAL_TOKENS))
+        if unknown:
+            raise InputError(f"special_token_ids: found the role '{unknown[0]}'; expected one of {', '.join(SPECIAL_TOKENS)}")
+
+    def make(self, texts: Texts, max_length: int) -> Any:
+        """The tokenizer; `texts` is called more than once."""
+        settings: dict[str, Any] = {
+            "vocab_size": self.size,
+            "max_length": max_length,
+            "lowercase": self.lowercase,
+            "special_token_ids": self.special_token_ids,
+        }
+        return train_wordpiece(texts, **settings) if self.family == "wordpiece" else train_subwords(self.family, texts, **settings)
+
+    def to_json(self) -> dict[str, Any]:
+        return {field: getattr(self, field) for field in self.__slots__}
+
+
+class GivenVocabulary:
+    """The vocabulary of a tokenizer that exists already, used as it is. What cannot be read or merged is an InputError."""
+
+    def __init__(self, path: Path, language: str, max_length: int) -> None:
+        self.tokenizer = given_tokenizer(path, language, max_length)
+        self.size = highest_id(self.tokenizer) + 1
+        self._fingerprint = vocabulary_of(self.tokenizer, language).tokenizer_fingerprint
+
+    def make(self, texts: Texts, max_length: int) -> Any:
+        return self.tokenizer
+
+    def to_json(self) -> dict[str, Any]:
+        """Known by its content, so that it may lie elsewhere the next time."""
+        return {"given": self._fingerprint}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,9 +87,7 @@ class TextSource:
 
     corpora: tuple[str, ...]  # locations of article shards
     language: str
-    vocab_size: int  # at most
-    lowercase: bool
-    special_token_ids: Mapping[str, int]  # role → id
+    vocabulary: NewVocabulary | GivenVocabulary
     examples: Examples
     seed: int
 
@@ -43,16 +96,13 @@ class TextSource:
             TypeAdapter(Language).validate_python(self.language)
         except ValidationError:
             raise InputError(f"language: found '{self.language}'; expected a code such as 'de' or 'zh'") from None
-        if self.vocab_size < SMALLEST_VOCABULARY:
-            raise InputError(f"vocab_size: found {self.vocab_size}; expected {SMALLEST_VOCABULARY} at least")
-        unknown = sorted(set(self.special_token_ids) - set(SPECIAL_TOKENS))
-        if unknown:
-            raise InputError(f"special_token_ids: found the role '{unknown[0]}'; expected one of {', '.join(SPECIAL_TOKENS)}")
 
     def to_json(self) -> dict[str, Any]:
         """All of it, as JSON gives it back."""
         content = {field: getattr(self, field) for field in self.__slots__}
-        return dict(json.loads(json.dumps(content | {"examples": self.examples.model_dump()})))
+        flat = {f"vocabulary.{field}": value for field, value in self.vocabulary.to_json().items()}
+        del content["vocabulary"]
+        return dict(json.loads(json.dumps(content | flat | {"examples": self.examples.model_dump()})))
 
 
 def prepare_text(work: Path, source: TextSource) -> dict[str, int]:
@@ -66,7 +116,10 @@ def prepare_text(work: Path, source: TextSource) -> dict[str, int]:
         content = json.loads(done.read_text(encoding="utf-8"))
         if content["source"] == source.to_json():
             return dict(content["counters"])
-        raise InputError(f"{work}: begun with other arguments; give the same as before, or start anew without --resume")
+        first = differences(source.to_json(), content["source"])[0]
+        raise InputError(
+            f"{work}: begun with other arguments ({first}); give the same as before, or remove the folder and start anew without --resume"
+        )
     shutil.rmtree(work, ignore_errors=True)
 
     def texts() -> Iterator[str]:
@@ -74,22 +127,19 @@ def prepare_text(work: Path, source: TextSource) -> dict[str, int]:
             for _, text in read_articles(location):
                 yield text
 
-    if not any(texts()):
+    if not any(text.strip() for text in texts()):
         raise InputError(f"corpus of '{source.language}': found no article with text in {len(source.corpora)} files; expected one")
-    tokenizer = train_wordpiece(
-        texts,
-        vocab_size=source.vocab_size,
-        max_length=source.examples.max_length,
-        lowercase=source.lowercase,
-        special_token_ids=source.special_token_ids,
-    )
+    try:
+        tokenizer = source.vocabulary.make(texts, source.examples.max_length)
+    except NoWordsError as error:
+        raise InputError(f"corpus of '{source.language}': {error}") from None
     tokenizer.save_pretrained(work / "tokenizer")
-    roles = read_roles(tokenizer, source.language)
-    maskable = np.ones(len(tokenizer), dtype=np.bool_)
-    maskable[list(roles)] = False
+    # As the teacher's vocabulary will be seen by the union: no special token and no placeholder ("[unused7]") is ever a label.
+    vocabulary = vocabulary_of(tokenizer, source.language)
+    maskable = np.array([piece is not None for piece in vocabulary.pieces], dtype=np.bool_)
     if not maskable.any():
         raise InputError(f"corpus of '{source.language}': its text gives no vocabulary at all; expected words")
-    alphabet = Alphabet(roles=roles, maskable=maskable)
+    alphabet = Alphabet(roles=vocabulary.roles, maskable=maskable)
     identity = {
         "schema_version": SCHEMA_VERSION,
         "seed": source.seed,
@@ -107,7 +157,7 @@ def prepare_text(work: Path, source: TextSource) -> dict[str, int]:
                 )
     if not counters["windows"]:
         raise InputError(f"corpus of '{source.language}': found no text that can be masked; expected words")
-    counters["vocab_size"] = len(tokenizer)
+    counters["vocab_size"] = len(vocabulary.pieces)
     write_text(done, json.dumps({"source": source.to_json(), "counters": dict(counters)}))
     return dict(counters)
 

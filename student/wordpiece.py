@@ -4,6 +4,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import pairwise
+from types import MappingProxyType
 from typing import Any
 
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
@@ -52,11 +53,13 @@ def train_wordpiece(
     return PreTrainedTokenizerFast(tokenizer_object=backend, model_max_length=max_length, **special)
 
 
-def place_special_tokens(pieces: list[str], wanted: Mapping[str, int]) -> list[str]:
-    """The pieces with each special token moved to its wanted id by a swap with the piece that stands there."""
-    unknown = sorted(set(wanted) - set(SPECIAL_TOKENS))
+def place_special_tokens(
+    pieces: list[str], wanted: Mapping[str, int], special: Mapping[str, str] = MappingProxyType(SPECIAL_TOKENS)
+) -> list[str]:
+    """The pieces with each special token (`special`: role → token) at its wanted id, the others in their order."""
+    unknown = sorted(set(wanted) - set(special))
     if unknown:
-        raise InputError(f"special_token_ids: found the role '{unknown[0]}'; expected one of {', '.join(SPECIAL_TOKENS)}")
+        raise InputError(f"special_token_ids: found the role '{unknown[0]}'; expected one of {', '.join(special)}")
     if len(set(wanted.values())) < len(wanted):
         raise InputError(f"special_token_ids: found {dict(wanted)}; expected a different id for each role")
     order = list(pieces)
@@ -65,9 +68,8 @@ def place_special_tokens(pieces: list[str], wanted: Mapping[str, int]) -> list[s
             raise InputError(
                 f"special_token_ids: found id {index} for '{role}'; expected one below the vocabulary's size, {len(order)}"
             )
-    # A special token that stands on a wanted id steps aside first, so that no swap undoes an earlier one.
-    others = [piece for piece in order if piece not in {SPECIAL_TOKENS[role] for role in wanted}]
-    placed: dict[int, str] = {index: SPECIAL_TOKENS[role] for role, index in wanted.items()}
+    others = [piece for piece in order if piece not in {special[role] for role in wanted}]
+    placed: dict[int, str] = {index: special[role] for role, index in wanted.items()}
     rest = iter(others)
     return [placed[index] if index in placed else next(rest) for index in range(len(order))]
 
