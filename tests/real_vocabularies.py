@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
 from vocab.families import family
@@ -71,6 +71,17 @@ def byte_level(texts: list[str], size: int) -> Any:
     return PreTrainedTokenizerFast(tokenizer_object=backend, **roles)
 
 
+def metaspace_bpe(texts: list[str], size: int) -> Any:
+    backend = Tokenizer(models.BPE(unk_token="<unk>"))
+    backend.normalizer = normalizers.NFKC()
+    backend.pre_tokenizer, backend.decoder = pre_tokenizers.Metaspace(), decoders.Metaspace()
+    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    trainer = trainers.BpeTrainer(vocab_size=size, special_tokens=special, limit_alphabet=6000, show_progress=False)
+    backend.train_from_iterator(texts, trainer)
+    roles = {"bos_token": "<s>", "eos_token": "</s>", "pad_token": "<pad>", "unk_token": "<unk>", "mask_token": "<mask>"}
+    return PreTrainedTokenizerFast(tokenizer_object=backend, **roles)
+
+
 def print_sizes(vocabularies: Path) -> None:
     print("| set | distinct lines of the files | − special | − placeholders | + roles | union | pieces of it | s |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- |")
@@ -101,6 +112,7 @@ def print_round_trip(vocabularies: Path, text: Path) -> None:
     sources = {path.parent.name: open_tokenizer(path, path.parent.name) for path in sorted(vocabularies.glob("*/vocab.txt"))}
     sources |= {path.name: with_roles(open_tokenizer(path, path.name)) for path in sorted(vocabularies.glob("*/*.model"))}
     sources["byte-level BPE, 16k"] = byte_level([line for lines in texts.values() for line in lines], 16_000)
+    sources["SentencePiece-style BPE, 16k"] = metaspace_bpe([line for lines in texts.values() for line in lines], 16_000)
     teachers = [vocabulary_of(tokenizer, name) for name, tokenizer in sources.items()]
     union, maps = merge_all(teachers)
     for teacher, teacher_map in zip(teachers, maps, strict=True):
