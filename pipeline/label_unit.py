@@ -29,7 +29,7 @@ from vocab.errors import InputError
 from vocab.roles import UNION_ROLES
 from vocab.source import model_folder
 from vocab.teacher_vocabulary import TeacherVocabulary, read_teacher
-from vocab.union import TeacherMap
+from vocab.union import TeacherMap, spell_out
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,12 +156,11 @@ def to_union(example: Example, teacher_map: TeacherMap, spelling: Spelling) -> E
     labels = teacher_map.union_ids[example.label_ids]
     if spelling.one_to_one:
         return replace(example, input_ids=spelling.spelled[example.input_ids], label_ids=labels)
-    lengths_T = spelling.lengths_V[example.input_ids]
+    input_ids, lengths_T = spell_out(example.input_ids, spelling.lengths_V, spelling.starts_V, spelling.spelled)
     places_T = np.cumsum(lengths_T) - lengths_T
-    within = np.arange(int(lengths_T.sum())) - np.repeat(places_T, lengths_T)
     return replace(
         example,
-        input_ids=spelling.spelled[np.repeat(spelling.starts_V[example.input_ids], lengths_T) + within],
+        input_ids=input_ids,
         mask_positions=places_T[example.mask_positions].astype(np.uint16),
         label_ids=labels,
     )

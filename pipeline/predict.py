@@ -27,7 +27,7 @@ from data.storage import TEMPORARY_SUFFIX, join
 from pipeline.label_unit import TeacherHandler, WriteShard, teacher_folder, teacher_vocabulary
 from pipeline.launch import run_pipeline
 from pipeline.plan import HELDOUT, PREDICTIONS, Plan, make_plan
-from pipeline.progress import watch_units
+from pipeline.progress import watch_files
 from pipeline.teacher import choose_dtype
 from vocab.errors import InputError
 from vocab.folder import load_map, load_union
@@ -59,7 +59,8 @@ def predict(
         plan = make_plan(recipe, str(run), identities)
         if plan.missing:
             _clear_partial_files(run, names)
-            with watch_units([unit.output for unit in plan.missing], show=show_progress):
+            outputs = [unit.output for unit in plan.missing]
+            with watch_files(outputs, description="predict", unit="unit", show=show_progress):
                 run_pipeline(lambda pipeline: _branches(pipeline, recipe, run, plan, identities, beam_args), beam_args)
         return _finish(recipe, run, names, plan, time.perf_counter() - clock)
 

@@ -46,15 +46,15 @@ def polled_bar(
             update()
 
 
-def watch_units(outputs: Sequence[str], *, show: bool = True) -> AbstractContextManager[None]:
-    """The bar of `predict`: which of the planned files are there."""
+def watch_files(outputs: Sequence[str], *, description: str, unit: str, show: bool = True) -> AbstractContextManager[None]:
+    """The bar of a job that leaves a file for each of its parts: which of them are there."""
     remaining = set(outputs)
 
     def look() -> tuple[int, str]:
         remaining.difference_update([*existing(remaining)])
         return len(outputs) - len(remaining), ""
 
-    return polled_bar(len(outputs), look, description="predict", unit="unit", show=show)
+    return polled_bar(len(outputs), look, description=description, unit=unit, show=show)
 
 
 def watch_staging(staging: str, sizes: Mapping[str, int], *, show: bool = True) -> AbstractContextManager[None]:

@@ -25,7 +25,7 @@ from data.examples import tokenise
 from data.recipe import Recipe
 from data.storage import join, require_files, resolve, write_text, write_whole
 from pipeline.plan import group_row_groups
-from pipeline.progress import existing, polled_bar
+from pipeline.progress import watch_files
 from pipeline.publish import remove_staging, staging_folder
 from vocab.teacher_vocabulary import TeacherVocabulary
 
@@ -72,7 +72,7 @@ def count_tokens(
         for teacher in teachers:
             write_text(_tokenizer_file(folder, teacher.name), teacher.tokenizer.to_str())
         spans = [*_spans(recipe, teachers, corpora, articles, folder)]
-        with _watch(spans, show=show_progress):
+        with watch_files([span.mark for span in spans], description="count tokens", unit="span", show=show_progress):
             run_pipeline(lambda pipeline: _build(pipeline, spans, folder), beam_args)
         counted = {(span.teacher, span.language) for span in spans}  # an empty corpus has no span
         return {
@@ -207,17 +207,6 @@ def _spans(
                         )
                         number += 1
                     place += held
-
-
-def _watch(spans: Sequence[Span], *, show: bool) -> Any:
-    """The bar: which spans are done."""
-    remaining = {span.mark for span in spans}
-
-    def look() -> tuple[int, str]:
-        remaining.difference_update([*existing(remaining)])
-        return len(spans) - len(remaining), ""
-
-    return polled_bar(len(spans), look, description="count tokens", unit="span", show=show)
 
 
 def _tokenizer_file(folder: str, teacher: str) -> str:

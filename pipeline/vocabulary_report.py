@@ -56,6 +56,7 @@ def report_vocabulary(recipe: Recipe, run: Path, *, beam_args: Sequence[str] = (
     seen = np.sum(list(counts.values()), axis=0) >= recipe.vocabulary.min_count
     normaliser, length = load_normaliser(folder), recipe.examples.max_length
     whole, restricted = student_tokenizer(union, normaliser, length), student_tokenizer(union, normaliser, length, keep=seen)
+    routed = {teacher.name: load_routed(folder, teacher.name) for teacher in recipe.teachers}
     rows = []
     for language in tqdm(
         recipe.corpora, desc="compare tokenizers", unit="language", disable=not show_progress, leave=False, delay=1
@@ -67,7 +68,7 @@ def report_vocabulary(recipe: Recipe, run: Path, *, beam_args: Sequence[str] = (
                 language,
                 teacher.name,
                 texts,
-                routed=load_routed(folder, teacher.name),
+                routed=routed[teacher.name],
                 union=hf_segmenter(whole),
                 restricted=hf_segmenter(restricted),
                 trained=seen,

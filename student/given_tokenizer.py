@@ -4,12 +4,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+from student.subwords import SPECIAL
 from vocab.errors import InputError
 from vocab.roles import SPECIAL_TOKENS, read_roles
 from vocab.tokenizer_source import open_tokenizer
 
-# What a role's token is called where a tokenizer declares none: as its family writes them, the other way if it has that already.
-_NAMES = {"pad": "<pad>", "unk": "<unk>", "cls": "<s>", "sep": "</s>", "mask": "<mask>"}
 _ALSO = {"cls": "bos", "sep": "eos"}  # a role's other name
 
 
@@ -44,7 +43,8 @@ def _declare_roles(tokenizer: Any, path: Path) -> dict[str, Any]:
     for role in SPECIAL_TOKENS:
         if any(getattr(tokenizer, f"{part}_token") is not None for part in (role, _ALSO.get(role, role))):
             continue
-        names = (SPECIAL_TOKENS[role], _NAMES[role]) if word_piece else (_NAMES[role], SPECIAL_TOKENS[role])
+        # As its family writes them; the other way if it has that already.
+        names = (SPECIAL_TOKENS[role], SPECIAL[role]) if word_piece else (SPECIAL[role], SPECIAL_TOKENS[role])
         vocabulary = tokenizer.get_vocab()
         standing = [token for token in names if token in vocabulary]
         last = highest_id(tokenizer)

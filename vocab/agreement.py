@@ -46,14 +46,7 @@ def hf_segmenter(tokenizer: Any) -> Segmenter:
     def segment(texts: Sequence[str]) -> list[Segmentation]:
         backend = tokenizer.backend_tokenizer
         backend.encode_special_tokens = True
-        return [
-            Segmentation(
-                ids=np.array(encoding.ids, dtype=np.uint32),
-                offsets=np.array(encoding.offsets, dtype=np.int64).reshape(-1, 2),
-                word_ids=np.array([-1 if word is None else word for word in encoding.word_ids], dtype=np.int64),
-            )
-            for encoding in backend.encode_batch(list(texts), add_special_tokens=False)
-        ]
+        return [Segmentation.of(encoding) for encoding in backend.encode_batch(list(texts), add_special_tokens=False)]
 
     return segment
 

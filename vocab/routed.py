@@ -14,7 +14,7 @@ from tokenizers import Tokenizer
 
 from vocab.errors import InputError
 from vocab.roles import SPECIAL_TOKENS, UNION_ROLES
-from vocab.union import TeacherMap
+from vocab.union import TeacherMap, spell_out
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,6 +24,15 @@ class Segmentation:
     ids: NDArray[np.uint32]  # [n]
     offsets: NDArray[np.int64]  # [n, 2] characters of the text: from, to
     word_ids: NDArray[np.int64]  # [n] which word of the tokenizer each piece lies in; −1: of none
+
+    @classmethod
+    def of(cls, encoding: Any) -> "Segmentation":
+        """An encoding of the tokenizers library, its ids as they are."""
+        return cls(
+            ids=np.array(encoding.ids, dtype=np.uint32),
+            offsets=np.array(encoding.offsets, dtype=np.int64).reshape(-1, 2),
+            word_ids=np.array([-1 if word is None else word for word in encoding.word_ids], dtype=np.int64),
+        )
 
     def with_special_tokens(self) -> NDArray[np.uint32]:
         """[cls] … [sep], what the student takes: [n + 2]."""
@@ -38,7 +47,7 @@ class RoutedTokenizer:
         self._backend, self._map = backend, teacher_map
         self._backend.no_truncation()
         self._backend.no_padding()
-        self._starts = np.concatenate(([0], np.cumsum(teacher_map.lengths)))
+        self._starts = np.cumsum(teacher_map.lengths) - teacher_map.lengths
 
     def __call__(self, texts: Sequence[str]) -> list[Segmentation]:
         """Each text's segmentation. A piece that the union dropped becomes the pieces that spell it, each with the whole's offsets."""
@@ -46,17 +55,10 @@ class RoutedTokenizer:
         return [self._routed(encoding) for encoding in self._backend.encode_batch(list(texts), add_special_tokens=False)]
 
     def _routed(self, encoding: Any) -> Segmentation:
-        own = np.array(encoding.ids, dtype=np.int64)
-        lengths = self._map.lengths[own]
-        within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-        words = np.array([-1 if word is None else word for word in encoding.word_ids], dtype=np.int64)
-        ids = self._map.spelled[np.repeat(self._starts[own], lengths) + within]
+        own = Segmentation.of(encoding)
+        ids, lengths = spell_out(own.ids, self._map.lengths, self._starts, self._map.spelled)
         ids[ids < len(SPECIAL_TOKENS)] = UNION_ROLES.unk  # a text that quotes "<mask>" says an unknown word, and no more
-        return Segmentation(
-            ids=ids,
-            offsets=np.repeat(np.array(encoding.offsets, dtype=np.int64).reshape(-1, 2), lengths, axis=0),
-            word_ids=np.repeat(words, lengths),
-        )
+        return Segmentation(ids=ids, offsets=np.repeat(own.offsets, lengths, axis=0), word_ids=np.repeat(own.word_ids, lengths))
 
 
 def load_routed(folder: Path, teacher: str) -> RoutedTokenizer:

@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -118,6 +119,15 @@ def _map(vocabulary: TeacherVocabulary, ids: Mapping[str, int]) -> TeacherMap:
         lengths=lengths,
         spelled=spelled,
     )
+
+
+def spell_out(
+    ids: NDArray[np.integer[Any]], lengths_V: NDArray[np.int64], starts_V: NDArray[np.int64], spelled: NDArray[np.uint32]
+) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+    """The union ids that a teacher's ids [T] become, and how many each becomes [T]. starts_V: where an id's begin in `spelled`."""
+    lengths_T = lengths_V[ids]
+    within = np.arange(int(lengths_T.sum())) - np.repeat(np.cumsum(lengths_T) - lengths_T, lengths_T)
+    return spelled[np.repeat(starts_V[ids], lengths_T) + within], lengths_T
 
 
 def merge_all(vocabularies: Sequence[TeacherVocabulary]) -> tuple[Union, list[TeacherMap]]:
