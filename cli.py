@@ -305,7 +305,7 @@ def recipe_command(schema: bool, path: str | None) -> None:
 
 
 def _load(path: str, settings: Sequence[str]) -> "Recipe":
-    from data.recipe import load_recipe
+    from data.recipe_file import load_recipe
 
     return load_recipe(path, settings)
 

@@ -4,7 +4,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from data.recipe import Recipe, load_recipe
+from data.recipe import Recipe
+from data.recipe_file import load_recipe
 from data.storage import write_text
 from vocab.errors import InputError
 

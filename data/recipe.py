@@ -1,17 +1,12 @@
-"""The recipe: one TOML file that says everything a run depends on. Parsed once, at the edge; every unknown key is refused."""
+"""The recipe: everything that a run depends on, as immutable tables. `data.recipe_file` reads and writes it as TOML."""
 
-import difflib
 import glob
-import json
-import re
-import tomllib
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StringConstraints, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StringConstraints, model_validator
 
-from data.storage import write_text
+from data.storage import join
 from vocab.errors import InputError
 
 # Teacher names and languages become partition keys of paths ("language=de/teacher=gbert"), so they must be plain.
@@ -71,6 +66,11 @@ class Predict(Section):
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"  # of the teacher; auto: bfloat16 where the hardware has it
     unit_articles: Positive = 1000  # articles a unit of work, rounded up to whole row groups
     tokens_per_batch: Positive = 4096  # padding included
+    logits: Literal["float16", "8-bit"] = "float16"  # of the top k as they are kept; 8-bit: smaller, in steps
+    max_quarantined: Annotated[float, Field(ge=0, le=1)] = (
+        0.01  # share of a unit's articles that may fail, set aside with their reasons
+    )
+    store: str | None = None  # folder or URI (s3://…) that the shards go to; the run's folder unless given
 
 
 class Student(Section):
@@ -158,97 +158,13 @@ class Recipe(Section):
         folder = Path(glob.escape(str(self._folder)))
         return pattern if "://" in pattern else str(folder / Path(pattern).expanduser())
 
+    def shards_below(self, run: str | Path, kind: str) -> str:
+        """The location of a run's "predictions" or "heldout" shards: in predict.store if the recipe names one, else in the run's folder."""
+        return join(str(run) if self.predict.store is None else self.locate(self.predict.store), kind)
+
     def teacher(self, name: str) -> Teacher:
         """The teacher of this name, or an InputError that lists those there are."""
         for teacher in self.teachers:
             if teacher.name == name:
                 return teacher
         raise InputError(f"no teacher is called '{name}'; the recipe has {', '.join(t.name for t in self.teachers)}")
-
-
-def load_recipe(path: str | Path, settings: Sequence[str] = ()) -> Recipe:
-    """Read a recipe; `settings` are overrides like "train.labels=gold", their values in TOML (a bare word is a string).
-
-    Raises InputError with one line that names the key, what was found, and what to do.
-    """
-    try:
-        content = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"recipe {path}: no such file; expected a TOML file: see `mergedistill recipe --help`") from None
-    except IsADirectoryError:
-        raise InputError(f"recipe {path}: found a folder; expected a TOML file") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"recipe {path}: not TOML: {error}") from None
-    for setting in settings:
-        _override(content, setting)
-    return parse_recipe(content, folder=Path(path).resolve().parent, source=f"recipe {path}")
-
-
-def parse_recipe(content: dict[str, Any], *, folder: Path, source: str = "recipe") -> Recipe:
-    """A recipe from its parsed TOML; relative paths are relative to `folder`."""
-    try:
-        recipe = Recipe.model_validate(content)
-    except ValidationError as error:
-        raise InputError(f"{source}: " + "; ".join(_explain(dict(e)) for e in error.errors())) from None
-    recipe._folder = folder
-    return recipe
-
-
-def save_recipe(recipe: Recipe, path: str | Path) -> None:
-    """Write a recipe as TOML whose paths are absolute, so that it means the same from any folder."""
-    content = recipe.model_dump(exclude_none=True)
-    for section in ("corpora", "heldout"):
-        content[section] = {language: recipe.locate_files(pattern) for language, pattern in content[section].items()}
-    for teacher in content["teachers"]:
-        if Path(recipe.locate(teacher["model"])).is_dir():
-            teacher["model"] = recipe.locate(teacher["model"])
-        if "tokenizer" in teacher and Path(recipe.locate(teacher["tokenizer"])).exists():
-            teacher["tokenizer"] = recipe.locate(teacher["tokenizer"])
-    lines = [f"{key} = {json.dumps(value)}" for key, value in content.items() if not isinstance(value, dict | list)]
-    for teacher in content["teachers"]:
-        lines += ["", "[[teachers]]", *(f"{key} = {json.dumps(value)}" for key, value in teacher.items())]
-    for section, table in content.items():
-        if isinstance(table, dict) and table:
-            lines += ["", f"[{section}]", *(f"{key} = {json.dumps(value)}" for key, value in table.items())]
-    write_text(path, "\n".join(lines) + "\n")
-
-
-def _override(content: dict[str, Any], setting: str) -> None:
-    """Put one "section.key=value" into the recipe's content."""
-    key, equals, value = setting.partition("=")
-    if not equals:
-        raise InputError(f"setting '{setting}': expected KEY=VALUE, as train.labels=gold")
-    try:
-        parsed = tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
-        parsed = value
-    *tables, last = key.strip().split(".")
-    for table in tables:
-        content = content.setdefault(table, {})
-        if not isinstance(content, dict):
-            raise InputError(f"setting '{setting}': '{table}' is no table of the recipe")
-    content[last] = parsed
-
-
-def _explain(error: dict[str, Any]) -> str:
-    """One pydantic error as: where, what was found, what was expected."""
-    where = ".".join(str(part) for part in error["loc"] if part != "[key]")
-    if error["type"] == "extra_forbidden":
-        key = str(error["loc"][-1])
-        known = sorted(_known_keys(error["loc"][:-1]))
-        near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-        hint = f"did you mean '{near[0]}'?" if near else f"known here: {', '.join(known)}"
-        return f"unknown key '{where}'; {hint}"
-    if error["type"] == "missing":
-        return f"key '{where}' is missing; it has no default"
-    message = re.sub(r"^(Value error, |Input should be )", lambda m: "expected " if m[0].startswith("Input") else "", error["msg"])
-    found = "" if isinstance(error["input"], dict) else f"found {error['input']!r}; "
-    return f"{where}: {found}{message}" if where else message
-
-
-def _known_keys(location: tuple[Any, ...]) -> set[str]:
-    model: Any = Recipe
-    for part in location:
-        if isinstance(part, str):
-            model = Teacher if part == "teachers" else model.model_fields[part].annotation
-    return set(model.model_fields)

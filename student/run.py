@@ -8,7 +8,8 @@ from pathlib import Path
 from data.contract import parse_path
 from data.identity import shard_identity
 from data.manifest import MANIFEST, listed_shards
-from data.recipe import Recipe, save_recipe
+from data.recipe import Recipe
+from data.recipe_file import save_recipe
 from data.shards import Shard, check_identity, list_shards, read_shards
 from data.storage import replace_folder
 from student.evaluate import Heldout, score, write_heldout

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from factories import SPECIAL, save_tokenizer, two_language_recipe
 from transformers import BertConfig, BertForSequenceClassification
 
-from data.recipe import load_recipe, save_recipe
+from data.recipe_file import load_recipe, save_recipe
 
 COMMAND = [sys.executable, "-c", "import cli; cli.main()"]
 RUN = ("recipe.toml", "--out", "run")

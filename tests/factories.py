@@ -11,7 +11,8 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from transformers import AutoModelForMaskedLM, BertConfig, PreTrainedTokenizerFast
 
 from data.articles import SCHEMA
-from data.recipe import Recipe, parse_recipe
+from data.recipe import Recipe
+from data.recipe_file import parse_recipe
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 TEXTS = {

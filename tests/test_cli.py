@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 from factories import article_shard, articles, two_language_recipe
 
 from cli import main
-from data.recipe import save_recipe
+from data.recipe_file import save_recipe
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 

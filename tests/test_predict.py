@@ -24,7 +24,8 @@ from hypothesis import strategies as st
 
 from data.examples import Example
 from data.manifest import listed_shards
-from data.recipe import Recipe, parse_recipe, save_recipe
+from data.recipe import Recipe
+from data.recipe_file import parse_recipe, save_recipe
 from data.shards import leaf, list_shards, open_shard, read_shards
 from data.storage import replace_folder
 from data.validate import UnionFacts, validate

@@ -6,7 +6,8 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from data.recipe import Recipe, Vocabulary, load_recipe, save_recipe
+from data.recipe import Recipe, Vocabulary
+from data.recipe_file import load_recipe, save_recipe
 from vocab.errors import InputError
 
 GOOD = """

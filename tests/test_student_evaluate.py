@@ -13,7 +13,8 @@ from transformers import AutoModelForMaskedLM, AutoTokenizer
 from data.contract import ShardPath
 from data.identity import shard_identity
 from data.manifest import write_manifest
-from data.recipe import Recipe, Student, load_recipe
+from data.recipe import Recipe, Student
+from data.recipe_file import load_recipe
 from data.shards import Shard, leaf, list_shards, open_shard, read_shards, write_shard
 from data.storage import replace_folder
 from student.evaluate import Score, mean_rdt, relative_deviation, score

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.articles import SCHEMA, read_articles
-from data.recipe import Recipe, parse_recipe
+from data.recipe import Recipe
+from data.recipe_file import parse_recipe
 from data.storage import expand
 from pipeline.label_unit import teacher_folder
 from pipeline.token_counts import corpus_scales, count_tokens, pick_articles

@@ -12,7 +12,8 @@ from families import save_family_teacher
 from transformers import AutoTokenizer
 
 from data.articles import read_articles
-from data.recipe import Recipe, parse_recipe
+from data.recipe import Recipe
+from data.recipe_file import parse_recipe
 from data.shards import list_shards, read_shards
 from pipeline.predict import predict
 from pipeline.vocabulary import make_vocabulary
