@@ -1,37 +1,24 @@
-"""One corpus file → its article shards in a staging folder: what a worker of `prepare` does."""
+"""A part of a corpus file → its article shards in a staging folder: what a worker of `prepare` does."""
 
 import errno
 import hashlib
-import json
 import os
 import uuid
 from collections import Counter
-from dataclasses import asdict, dataclass
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import fs
 
 from data.articles import ROWS_PER_GROUP, SCHEMA, Article
-from data.storage import join, resolve, sync, write_text
-from pipeline.corpora import read_corpus
+from data.storage import join, resolve, split, sync, write_text
+from pipeline.corpora import read_part
+from pipeline.dump_parts import Part
+from pipeline.mediawiki import QuarantinedPage
+from pipeline.prepare_report import FileReport, write_staged
 from vocab.errors import InputError
 
 _GROUP_CHARACTERS = 64_000_000  # a row group is also closed at this size, so that a thousand huge articles need no memory
-
-
-@dataclass(frozen=True, kw_only=True)
-class FileReport:
-    """What one corpus file gave."""
-
-    input: str
-    bytes: int  # of the file as it lies, compressed or not
-    articles: int  # without those held out
-    heldout_articles: int
-    characters: int  # Unicode code points, held-out articles included
-    skipped: dict[str, int]
-    shards: list[str]  # below the output folder
-    attempt: str  # the folder in which this run staged them
 
 
 class ShardWriter:
@@ -88,49 +75,48 @@ class ShardWriter:
         self._rows, self._characters = [], 0
 
 
-def stage_file(location: str, name: str, staging: str, *, language: str, heldout_percent: float, shard_articles: int) -> None:
-    """Write a file's shards to a folder of its own in `staging`, then `<name>.json`, its FileReport: the sign that it is done."""
+def stage_part(part: Part, staging: str, *, language: str, heldout_percent: float, shard_articles: int) -> None:
+    """Write a part's shards to a folder of its own in `staging`, and then its report: the sign that it is done."""
     try:
-        report = _stage(location, name, staging, language, heldout_percent, shard_articles)
-        write_text(join(staging, f"{name}.json"), json.dumps(asdict(report)))
+        _stage(part, staging, language, heldout_percent, shard_articles)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        out = staging.rpartition("/")[0]
+        out = split(staging)[0]
         raise InputError(
             f"{os.strerror(error.errno).lower()} while writing {out}; free space or choose another --out; nothing was written"
         ) from None
 
 
-def _stage(location: str, name: str, staging: str, language: str, heldout_percent: float, shard_articles: int) -> FileReport:
-    attempt = f"{name}.{uuid.uuid4().hex}"
-    kept = ShardWriter(join(staging, attempt), name, shard_articles)
-    heldout = ShardWriter(join(staging, attempt), f"heldout/{name}", shard_articles)
+def _stage(part: Part, staging: str, language: str, heldout_percent: float, shard_articles: int) -> None:
+    attempt = f"{part.name}.{uuid.uuid4().hex}"
+    kept = ShardWriter(join(staging, attempt), part.name, shard_articles)
+    heldout = ShardWriter(join(staging, attempt), f"heldout/{part.name}", shard_articles)
     skipped: Counter[str] = Counter()
+    quarantined: list[QuarantinedPage] = []
     characters = position = 0
 
     def advanced(to: int) -> None:
         nonlocal position
         position = to
 
-    for article in read_corpus(location, lambda reason: skipped.update([reason]), name=name, advanced=advanced):
+    for article in read_part(part, lambda reason: skipped.update([reason]), quarantined=quarantined.append, advanced=advanced):
         characters += len(article.text)
         writer = heldout if is_heldout(language, article.id, heldout_percent) else kept
         if writer.add(article):
-            write_text(join(staging, f"{name}.bytes"), str(position))
+            write_text(join(staging, f"{part.name}.bytes"), str(position))
     kept.close()
     heldout.close()
-    filesystem, path = resolve(location)
-    return FileReport(
-        input=location,
-        bytes=filesystem.get_file_info(path).size,
+    report = FileReport(
+        input=part.location,
+        bytes=part.end - part.start,
         articles=kept.articles,
         heldout_articles=heldout.articles,
         characters=characters,
         skipped=dict(sorted(skipped.items())),
         shards=kept.shards + heldout.shards,
-        attempt=attempt,
     )
+    write_staged(staging, part.name, report, attempt, quarantined)
 
 
 def is_heldout(language: str, doc_id: str, percent: float) -> bool:

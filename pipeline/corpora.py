@@ -1,58 +1,68 @@
 """Corpus files of every format → articles: one stream, with what was skipped and why."""
 
 import io
+import re
 import zlib
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 
 import pyarrow as pa
 
 from data.articles import ROWS_PER_GROUP, Article, open_shard
-from pipeline.corpus_file import FORMATS, Fault, corpus_files, open_corpus, sniff, stem, text_lines
-from pipeline.mediawiki import read_mediawiki
+from pipeline.corpus_file import FORMATS, Fault, corpus_files, sniff, stem, text_lines
+from pipeline.dump_parts import Part, open_part, parts_of
+from pipeline.mediawiki import QuarantinedPage, read_mediawiki
 from pipeline.wikiextractor import read_docs, read_jsonl
 from vocab.errors import InputError
 
+_SURROGATES = re.compile("[\ud800-\udfff]")
 
-def read_corpus(
-    location: str,
+
+def read_corpus(location: str, skipped: Callable[[str], None]) -> Iterator[Article]:
+    """The articles of a file, or of all files of a folder, in order: `read_part` of each."""
+    for file in corpus_files([location]):
+        for part in parts_of(file, stem(file)):
+            yield from read_part(part, skipped)
+
+
+def read_part(
+    part: Part,
     skipped: Callable[[str], None],
     *,
-    name: str | None = None,
+    quarantined: Callable[[QuarantinedPage], None] = lambda page: None,
     advanced: Callable[[int], None] = lambda position: None,
 ) -> Iterator[Article]:
-    """The articles of a file, or of all files of a folder, in order; memory is bounded by one article.
+    """The articles of a part, in order; memory is bounded by one article.
 
     `skipped` is called with the reason of each record that is no article: "redirect", "namespace", "not wikitext",
-    "unparseable page" (dumps), "null text" (Parquet, JSONL), "empty". `advanced` is called with the bytes of the file read so far.
-    An article without an id is called "<name>:<record>", counted from 0; `name` is the file's own without endings by default.
-    A file that cannot be read to its end, or holds no article, is an InputError.
+    "unparseable page" (dumps), "null text" (Parquet, JSONL), "empty". `quarantined` is called with each unparseable page, `advanced`
+    with the bytes of the part read so far. An article without an id is called "<the part's name>:<record>", counted from 0. A file
+    that cannot be read to its end, or holds no article (a part of one may hold none), is an InputError.
     """
-    for file in corpus_files([location]):
-        yield from _read_file(file, skipped, stem(file) if name is None else name, advanced)
-
-
-def _read_file(location: str, skipped: Callable[[str], None], name: str, advanced: Callable[[int], None]) -> Iterator[Article]:
     records = articles = 0
-    reasons: dict[str, int] = {}
+    reasons: Counter[str] = Counter()
 
     def skip(reason: str) -> None:
         nonlocal records
         records += 1
-        reasons[reason] = reasons.get(reason, 0) + 1
+        reasons[reason] += 1
         skipped(reason)
 
+    def so_far() -> str:
+        return f"(read before this: {articles:,} articles{'' if part.whole else f' of its part from byte {part.start:,}'})"
+
     try:
-        for record in _records(location, skip, advanced):
-            text = record.text.replace("\0", "")
+        for record in _records(part, skip, quarantined, advanced):
+            text = _storable(record.text)
             if not text.strip():
                 skip("empty")
                 continue
-            yield replace(record, id=record.id or f"{name}:{records}", text=text)
+            identity = _storable(record.id) or f"{part.name}:{records}"
+            yield Article(id=identity, url=_storable(record.url), title=_storable(record.title), text=text)
             records += 1
             articles += 1
     except Fault as fault:
-        raise InputError(f"{location}: {fault} (read before this: {articles:,} articles)") from None
+        raise InputError(f"{part.location}: {fault} {so_far()}") from None
     except (EOFError, zlib.error, pa.ArrowException, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # the disk or network, not the file
@@ -61,19 +71,41 @@ def _read_file(location: str, skipped: Callable[[str], None], name: str, advance
             if isinstance(error, EOFError)
             else f"is damaged ({str(error).splitlines()[0]})"
         )
-        raise InputError(
-            f"{location}: {what}; expected a whole file: fetch it again (read before this: {articles:,} articles)"
-        ) from None
-    if not articles:
-        found = ", ".join(f"{count:,} {reason}" for reason, count in sorted(reasons.items())) or "no record at all"
-        raise InputError(f"{location}: holds no article (skipped: {found}); expected {FORMATS}: leave it out, or check what it is")
+        raise InputError(f"{part.location}: {what}; expected a whole file: fetch it again {so_far()}") from None
+    if part.whole and not articles:
+        raise no_article(part.location, reasons)
 
 
-def _records(location: str, skipped: Callable[[str], None], advanced: Callable[[int], None]) -> Iterator[Article]:
-    with open_corpus(location, advanced) as stream:
-        kind = sniff(stream, location)
+def no_article(location: str, reasons: Mapping[str, int]) -> InputError:
+    """The error for a file of which nothing is left."""
+    found = ", ".join(f"{count:,} {reason}" for reason, count in sorted(reasons.items())) or "no record at all"
+    return InputError(f"{location}: holds no article (skipped: {found}); expected {FORMATS}: leave it out, or check what it is")
+
+
+def _storable(text: str) -> str:
+    """Without NUL, and with U+FFFD for each lone surrogate (`&#xD800;` in wikitext, "\\ud800" in JSON), which UTF-8 has no bytes for."""
+    text = text.replace("\0", "")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return _SURROGATES.sub("\ufffd", text)
+    return text
+
+
+def _records(
+    part: Part,
+    skipped: Callable[[str], None],
+    quarantined: Callable[[QuarantinedPage], None],
+    advanced: Callable[[int], None],
+) -> Iterator[Article]:
+    with open_part(part, advanced) as stream:
+        if not part.whole:  # of a dump; empty if no page begins in it
+            if stream.peek(1):
+                yield from read_mediawiki(stream, skipped, quarantined)
+            return
+        kind = sniff(stream, part.location)
         if kind == "mediawiki":
-            yield from read_mediawiki(stream, skipped)
+            yield from read_mediawiki(stream, skipped, quarantined)
         elif kind == "wikiextractor":
             yield from read_docs(stream)
         elif kind == "jsonl":
@@ -81,7 +113,7 @@ def _records(location: str, skipped: Callable[[str], None], advanced: Callable[[
         elif kind == "text":
             yield from _read_text(stream)
     if kind == "parquet":
-        yield from _read_parquet(location, skipped)
+        yield from _read_parquet(part.location, skipped)
 
 
 def _read_text(stream: io.BufferedReader) -> Iterator[Article]:

@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 
 from pyarrow import NativeFile, fs
 
-from data.storage import expand, resolve
+from data.storage import expand, join, list_files, resolve, without_options
 from vocab.errors import InputError
 
 FORMATS = "a MediaWiki XML dump, WikiExtractor output (<doc …> or JSONL), Parquet or .txt, plain or as .bz2 or .gz"
@@ -51,15 +51,13 @@ def corpus_files(inputs: Iterable[str]) -> list[str]:
     found: set[str] = set()
     for given in inputs:
         filesystem, path = resolve(given)
-        prefix = given.removesuffix(path) if "://" in given else ""
         kind = filesystem.get_file_info(path).type
+        base = given if "://" in given else path
         if kind == fs.FileType.File:
-            files = [prefix + path]
+            files = [base]
         elif kind == fs.FileType.Directory:
-            below = filesystem.get_file_info(fs.FileSelector(path, recursive=True))
-            names = [info.path for info in below if info.type == fs.FileType.File]
-            hidden = [any(part.startswith(".") for part in PurePosixPath(name).relative_to(path).parts) for name in names]
-            files = [prefix + name for name, skip in zip(names, hidden, strict=True) if not skip]
+            below = [info.path[len(path) :].lstrip("/") for info in list_files(base, recursive=True)]
+            files = [join(base, name) for name in below if not any(part.startswith(".") for part in name.split("/"))]
         else:
             files = expand(given)
         if not files:
@@ -71,7 +69,7 @@ def corpus_files(inputs: Iterable[str]) -> list[str]:
 
 def stem(location: str) -> str:
     """A file's name without the endings of formats and compression."""
-    name = PurePosixPath(location).name
+    name = PurePosixPath(without_options(location)).name
     while (suffix := PurePosixPath(name).suffix.lower()) in _ENDINGS:
         name = name[: -len(suffix)]
     return name
@@ -117,7 +115,7 @@ def sniff(stream: io.BufferedReader, location: str) -> str:
         raise Fault(f"is XML without <mediawiki> at its start; expected {FORMATS}: is it a MediaWiki dump?")
     if start.startswith(b"<doc "):
         return "wikiextractor"
-    is_text = ".txt" in [suffix.lower() for suffix in PurePosixPath(location).suffixes[-2:]]
+    is_text = ".txt" in [suffix.lower() for suffix in PurePosixPath(without_options(location)).suffixes[-2:]]
     if start.startswith(b"{") and not is_text:
         return "jsonl"
     if is_text:

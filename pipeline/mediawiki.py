@@ -4,12 +4,13 @@ import io
 import re
 import xml.etree.ElementTree as etree
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from urllib.parse import quote
 from xml.parsers.expat import errors as expat_errors
 
 from data.articles import Article
 from pipeline.corpus_file import Fault
-from pipeline.wikitext import UnparseablePage, hidden_prefixes, plain_text
+from pipeline.wikitext import hidden_prefixes, plain_text
 
 # Old dumps have no <redirect>: the text says it, in the wiki's language.
 _REDIRECT = re.compile(
@@ -27,16 +28,29 @@ _CUT = {
     )
 }
 _FILE, _CATEGORY = 6, 14  # the keys of these namespaces on every wiki
+_REASON_CHARACTERS = 300
+UNPARSEABLE = "unparseable page"
 
 
-def read_mediawiki(stream: io.BufferedReader, skipped: Callable[[str], None]) -> Iterator[Article]:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class QuarantinedPage:
+    """An article whose wikitext cannot be parsed, and why."""
+
+    id: str
+    title: str
+    reason: str
+
+
+def read_mediawiki(
+    stream: io.BufferedReader, skipped: Callable[[str], None], quarantined: Callable[[QuarantinedPage], None]
+) -> Iterator[Article]:
     """The articles of a dump, of each page its last revision; memory is bounded by one page.
 
-    Skips are told as "redirect", "namespace" (not an article), "not wikitext" and "unparseable page". Raises Fault for XML that
-    is cut or broken.
+    Skips are told as "redirect", "namespace" (not an article), "not wikitext" and "unparseable page"; the last are told to
+    `quarantined` too. Raises Fault for XML that is cut or broken.
     """
     try:
-        yield from _read(etree.iterparse(stream, events=("start", "end")), skipped)
+        yield from _read(etree.iterparse(stream, events=("start", "end")), skipped, quarantined)
     except etree.ParseError as error:
         line, column = error.position
         if error.code in _CUT:
@@ -45,7 +59,9 @@ def read_mediawiki(stream: io.BufferedReader, skipped: Callable[[str], None]) ->
         raise Fault(f"{what}; expected well-formed XML in UTF-8: fetch it again") from None
 
 
-def _read(events: Iterator[tuple[str, etree.Element]], skipped: Callable[[str], None]) -> Iterator[Article]:
+def _read(
+    events: Iterator[tuple[str, etree.Element]], skipped: Callable[[str], None], quarantined: Callable[[QuarantinedPage], None]
+) -> Iterator[Article]:
     # mwxml is not used: it refuses dumps without <siteinfo>, and keeps an empty element of every page to the dump's end.
     _, root = next(events)
     namespaces: dict[str, int] = {}
@@ -69,13 +85,16 @@ def _read(events: Iterator[tuple[str, etree.Element]], skipped: Callable[[str], 
             root.clear()
             if isinstance(article, str):
                 skipped(article)
+            elif isinstance(article, QuarantinedPage):
+                skipped(UNPARSEABLE)
+                quarantined(article)
             else:
                 yield article
 
 
 def _article(
     page: etree.Element, revision: etree.Element | None, namespaces: dict[str, int], hidden: frozenset[str], base: str
-) -> Article | str:
+) -> Article | QuarantinedPage | str:
     """The page as an article, or the reason why it is none."""
     title = _text(page, "title") or ""
     key = _text(page, "ns")
@@ -88,8 +107,11 @@ def _article(
         return "not wikitext"
     try:
         text = plain_text(wikitext, hidden)
-    except UnparseablePage:
-        return "unparseable page"
+    except MemoryError:
+        raise  # the machine, not the page
+    except Exception as error:  # whatever the parser falls over: one page of millions must not end the job
+        reason = f"{type(error).__name__}: {error}"[:_REASON_CHARACTERS]
+        return QuarantinedPage(id=_text(page, "id") or "", title=title, reason=reason)
     url = f"{base}/{quote(title.replace(' ', '_'), safe='/:,()!*@;~-._')}" if base else ""
     return Article(id=_text(page, "id") or "", url=url, title=title, text=text)
 

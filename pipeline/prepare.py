@@ -1,9 +1,8 @@
 """`prepare`: corpus files of any format → Parquet article shards, as a Beam job whose result is there whole or not at all."""
 
 import json
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import PurePosixPath
 
 # isort: split
@@ -11,41 +10,29 @@ from pipeline.launch import run_pipeline, users_mistake  # first: it quiets the 
 
 # isort: split
 import apache_beam as beam
-from pyarrow import fs
 
-from data.storage import expand, join, resolve
-from pipeline.article_shards import FileReport, stage_file
+from data.storage import expand, join, without_options
+from pipeline.article_shards import stage_part
 from pipeline.corpus_file import corpus_files, stem
+from pipeline.dump_parts import Part, parts_of
+from pipeline.prepare_report import QUARANTINE, PrepareReport, read_staged, sum_parts, too_many_unparseable, write_quarantine
 from pipeline.progress import watch_staging
 from pipeline.publish import exclusive, publish, recover, remove_staging, staging_folder
 from vocab.errors import InputError
 
-
-@dataclass(frozen=True, kw_only=True)
-class PrepareReport:
-    """What a job read, skipped and wrote; `_prepare.json` beside the shards holds the same."""
-
-    language: str
-    articles: int  # in the shards, without those held out
-    heldout_articles: int
-    characters: int  # Unicode code points, held-out articles included
-    skipped: dict[str, int]  # records that are no article, by reason
-    shards: list[str]  # below the output folder
-    inputs: list[FileReport]
+PART_BYTES = 16 << 20  # of a bz2 dump, compressed: some thousand articles, about a shard, and under a minute of work
 
 
-class StageFile(beam.DoFn):
-    """(file, name) → its article shards in the staging folder. A bundle that is run twice stages its files twice, to no harm."""
+class StagePart(beam.DoFn):
+    """Part → its article shards in the staging folder. A bundle that is run twice stages its parts twice, to no harm."""
 
     def __init__(self, staging: str, language: str, heldout_percent: float, shard_articles: int) -> None:
         self.staging, self.language = staging, language
         self.heldout_percent, self.shard_articles = heldout_percent, shard_articles
 
-    def process(self, element: tuple[str, str]) -> None:
-        location, name = element
-        stage_file(
-            location,
-            name,
+    def process(self, part: Part) -> None:
+        stage_part(
+            part,
             self.staging,
             language=self.language,
             heldout_percent=self.heldout_percent,
@@ -60,14 +47,20 @@ def prepare(
     *,
     heldout_percent: float = 0,
     shard_articles: int = 10_000,
+    part_bytes: int = PART_BYTES,
+    max_unparseable: float = 0.01,
     beam_args: Sequence[str] = (),
     show_progress: bool = True,
 ) -> PrepareReport:
     """Turn corpus files into article shards in `out` (a folder or URI); articles held out for evaluation go to `out/heldout`.
 
     `inputs` are files, folders, globs or URIs; `heldout_percent` (0 to 100) of the articles are held out, chosen by language and
-    id alone; a shard holds at most `shard_articles` articles. The shards are the same, byte for byte, on any runner. They appear
-    when the whole job is good, and `_prepare.json` after them; a job that fails leaves nothing. Raises InputError for a wrong
+    id alone; a shard holds at most `shard_articles` articles. A bz2 dump of many streams is shared out among the workers in parts
+    of about `part_bytes`. The shards are the same, byte for byte, on any runner and with any number of workers. They appear when
+    the whole job is good, and `_prepare.json` after them; a job that fails leaves nothing.
+
+    Pages that cannot be parsed stand in `out/_quarantine.jsonl`. More of them than the share `max_unparseable` (0 to 1) of an input's
+    articles, and more than ten, fail the job; the quarantine is then all that it leaves. Raises InputError for that, for a wrong
     input or option, for an `out` that already holds article shards, and for a full disk.
     """
     if not language.strip():
@@ -76,6 +69,10 @@ def prepare(
         raise InputError(f"found {heldout_percent} held-out percent; expected at least 0 and less than 100")
     if shard_articles < 1:
         raise InputError(f"found {shard_articles} articles a shard; expected at least 1")
+    if part_bytes < 1:
+        raise InputError(f"found {part_bytes} bytes a part; expected at least 1")
+    if not 0 <= max_unparseable <= 1:
+        raise InputError(f"found {max_unparseable} as the share of unparseable pages; expected 0 to 1")
     files = corpus_files(inputs)
     with exclusive(out):
         recover(out)
@@ -86,23 +83,24 @@ def prepare(
                 )
         staging = staging_folder(out)
         try:
-            names = shard_names(files)
-            with watch_staging(staging, {name: _size(file) for file, name in names.items()}, show=show_progress):
-                run_pipeline(
-                    lambda pipeline: _build(pipeline, names, StageFile(staging, language, heldout_percent, shard_articles)),
-                    beam_args,
+            parts = [part for file, name in shard_names(files).items() for part in parts_of(file, name, part_bytes)]
+            sizes = {part.name: part.end - part.start for part in parts}
+            if len(sizes) < len(parts):
+                raise InputError("an input is named as a part of another would be, as 'x-part00000' beside 'x'; rename one of them")
+            stage = StagePart(staging, language, heldout_percent, shard_articles)
+            with watch_staging(staging, sizes, show=show_progress):
+                run_pipeline(lambda pipeline: _build(pipeline, parts, stage), beam_args)
+            staged = [read_staged(staging, part.name) for part in parts]
+            report = sum_parts(language, staged)
+            if fault := too_many_unparseable(report.inputs, max_unparseable):
+                write_quarantine(out, staging, staged)
+                raise InputError(
+                    f"{fault}: look at {join(out, QUARANTINE)}, raise --max-unparseable if it is right; no shard was written"
                 )
-            reports = [_staged_report(staging, name) for name in names.values()]
-            report = PrepareReport(
-                language=language,
-                articles=sum(file.articles for file in reports),
-                heldout_articles=sum(file.heldout_articles for file in reports),
-                characters=sum(file.characters for file in reports),
-                skipped=dict(sorted(sum((Counter(file.skipped) for file in reports), Counter[str]()).items())),
-                shards=[shard for file in reports for shard in file.shards],
-                inputs=reports,
-            )
-            publish(staging, out, {shard: join(file.attempt, shard) for file in reports for shard in file.shards}, _as_json(report))
+            write_quarantine(staging, staging, staged)
+            moves = {shard: join(part.attempt, shard) for part in staged for shard in part.report.shards}
+            text = json.dumps(asdict(report), indent=2, ensure_ascii=False) + "\n"
+            publish(staging, out, {**moves, QUARANTINE: QUARANTINE}, text)
             return report
         except OSError as error:
             raise users_mistake(error) or error from None
@@ -112,34 +110,14 @@ def prepare(
 
 def shard_names(files: Sequence[str]) -> dict[str, str]:
     """A name for the shards of each file: its own without endings, with as many parent folders before it as tell the files apart."""
-    parts = {file: PurePosixPath(file).parts for file in files}
+    parts = {file: PurePosixPath(without_options(file)).parts for file in files}
     for depth in range(max(len(path) for path in parts.values())):
-        for last in (stem, lambda file: PurePosixPath(file).name):
+        for last in (stem, lambda file: parts[file][-1]):
             names = {file: "-".join([*parts[file][-1 - depth : -1], last(file)]).replace("/", "") for file in files}
             if len(set(names.values())) == len(files):
                 return names
     raise InputError(f"{len(files)} inputs cannot be told apart by their paths; rename one of them")
 
 
-def _build(pipeline: beam.Pipeline, names: dict[str, str], stage: StageFile) -> None:
-    _ = pipeline | "Files" >> beam.Create(list(names.items())) | beam.Reshuffle() | "StageFile" >> beam.ParDo(stage)
-
-
-def _size(file: str) -> int:
-    filesystem, path = resolve(file)
-    return int(filesystem.get_file_info(path).size or 0)
-
-
-def _staged_report(staging: str, name: str) -> FileReport:
-    filesystem, path = resolve(join(staging, f"{name}.json"))
-    if filesystem.get_file_info(path).type != fs.FileType.File:
-        raise RuntimeError(f"the Beam job ended well, but '{name}' is not in {staging}: do the workers see the same storage?")
-    with filesystem.open_input_stream(path) as file:
-        return FileReport(**json.loads(file.read()))
-
-
-def _as_json(report: PrepareReport) -> str:
-    fields = asdict(report)
-    for file in fields["inputs"]:
-        del file["attempt"]
-    return json.dumps(fields, indent=2, ensure_ascii=False) + "\n"
+def _build(pipeline: beam.Pipeline, parts: list[Part], stage: StagePart) -> None:
+    _ = pipeline | "Parts" >> beam.Create(parts, reshuffle=False) | beam.Reshuffle() | "StagePart" >> beam.ParDo(stage)

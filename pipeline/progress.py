@@ -9,10 +9,13 @@ from itertools import groupby
 from pyarrow import fs
 from tqdm import tqdm
 
-from data.storage import resolve
+from data.storage import list_files, resolve, split
+from data.storage_faults import storage_fault
+from vocab.errors import InputError
 
 POLL_SECONDS = 0.5
 LOG_SECONDS = 15.0  # where stderr is a log and not a terminal
+_FEW = 4  # files that are asked for one by one; a folder's listing costs a request for every thousand files in it
 
 
 @contextmanager
@@ -27,7 +30,7 @@ def polled_bar(
         def update() -> None:
             try:
                 done, word = look()
-            except OSError:  # a file that is being replaced, or storage that does not answer now: look again later
+            except (OSError, InputError):  # a file that is being replaced, or storage that does not answer now: look again later
                 return
             bar.set_postfix_str(word, refresh=False)
             bar.update(max(done - bar.n, 0))
@@ -58,26 +61,32 @@ def watch_files(outputs: Sequence[str], *, description: str, unit: str, show: bo
 
 
 def watch_staging(staging: str, sizes: Mapping[str, int], *, show: bool = True) -> AbstractContextManager[None]:
-    """The bar of `prepare`: bytes of input read of the files {name: bytes} that are being staged."""
+    """The bar of `prepare`: bytes of input read of the parts {name: bytes} that are being staged."""
 
     def look() -> tuple[int, str]:
-        position, files = bytes_read(staging, sizes)
-        return position, f"{files}/{len(sizes)} files"
+        position, parts = bytes_read(staging, sizes)
+        return position, f"{parts}/{len(sizes)} parts"
 
     return polled_bar(sum(sizes.values()), look, description="prepare", unit="B", show=show)
 
 
 def existing(outputs: set[str]) -> Iterator[str]:
-    """Those of `outputs` that are files now: one listing a folder."""
-    for folder, group in groupby(sorted(outputs), key=lambda location: location.rsplit("/", 1)[0]):
-        filesystem, path = resolve(folder)
-        listing = filesystem.get_file_info(fs.FileSelector(path, allow_not_found=True))
-        names = {info.base_name for info in listing if info.type == fs.FileType.File}
-        yield from (location for location in group if location.rsplit("/", 1)[1] in names)
+    """Those of `outputs` that are files now: by one listing a folder, or by name where few are asked for."""
+    for folder, group in groupby(sorted(outputs), key=lambda location: split(location)[0]):
+        wanted = {split(location)[1]: location for location in group}
+        if len(wanted) > _FEW:
+            infos = list_files(folder)
+        else:
+            filesystem, path = resolve(folder)
+            try:
+                infos = filesystem.get_file_info([f"{path}/{name}" for name in wanted])
+            except OSError as error:
+                raise storage_fault(folder, error) or error from None
+        yield from (wanted[info.base_name] for info in infos if info.type == fs.FileType.File and info.base_name in wanted)
 
 
 def bytes_read(staging: str, sizes: Mapping[str, int]) -> tuple[int, int]:
-    """(bytes of input read so far, files done) of the files {name: bytes} that are being staged."""
+    """(bytes of input read so far, parts done) of the parts {name: bytes} that are being staged."""
     filesystem, path = resolve(staging)
     infos = filesystem.get_file_info(fs.FileSelector(path, allow_not_found=True))
     present = {info.base_name for info in infos}

@@ -1,0 +1,57 @@
+"""What a failure of the storage itself is called, and what to do about it: as opposed to a file whose content is at fault."""
+
+import errno
+import os
+import re
+from pathlib import Path
+
+from vocab.errors import InputError
+
+_AGAIN = "then run the same command again: what is finished stays"
+_ROOM = f"free space, or choose another folder; {_AGAIN}"
+_ACCESS = f"expected a folder that can be read and written: change it, or choose another; {_AGAIN}"
+_GONE = f"expected the folder that was there: was it removed or replaced? Put it back; {_AGAIN}"
+_LOCAL = {
+    errno.ENOSPC: _ROOM,
+    errno.EDQUOT: _ROOM,
+    errno.EFBIG: f"raise the limit on a file's size (ulimit -f); {_AGAIN}",
+    errno.EROFS: _ACCESS,
+    errno.EACCES: _ACCESS,
+    errno.EPERM: _ACCESS,
+    errno.ENOENT: _GONE,
+    errno.ENOTDIR: _GONE,
+    errno.EEXIST: _GONE,
+    errno.EIO: f"the disk fails: see the system's log; {_AGAIN}",
+}
+_CREDENTIALS = (
+    f"expected credentials that may read and write there (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a role); {_AGAIN}"
+)
+_REMOTE = {
+    "NO_SUCH_BUCKET": "expected a bucket that exists: correct the URI, or create the bucket",
+    "ACCESS_DENIED": _CREDENTIALS,
+    "INVALID_ACCESS_KEY_ID": _CREDENTIALS,
+    "SIGNATURE_DOES_NOT_MATCH": _CREDENTIALS,
+    "INVALID_SIGNATURE": _CREDENTIALS,
+}
+_AWS = re.compile(r"AWS Error (\w+) during (\w+) operation: (.*)")
+_OTHER_STORES = re.compile(r"google::cloud::Status\((\w+)|Azure Error")
+
+
+def storage_fault(location: str | Path, error: Exception, *, local: bool = False) -> InputError | None:
+    """The InputError that an exception at `location` stands for if the storage is at fault. None for anything else.
+
+    Faults of a `local` disk count where a folder is listed or a file written; a file that cannot be read is its reader's to explain.
+    """
+    text = str(error)
+    if found := _AWS.search(text):
+        code, operation, detail = found.groups()
+        reason = re.split(r" \(Request ID|; Details: ", detail.splitlines()[0])[0].rstrip(".")
+        remedy = _REMOTE.get(code, f"check the endpoint and the network, {_AGAIN}")
+        return InputError(f"{location}: the storage refused or did not answer ({code} during {operation}: {reason}); {remedy}")
+    if _OTHER_STORES.search(text):
+        return InputError(
+            f"{location}: the storage refused or did not answer ({text.splitlines()[0]}); check access and network, {_AGAIN}"
+        )
+    if local and isinstance(error, OSError) and error.errno in _LOCAL:
+        return InputError(f"{location}: {os.strerror(error.errno).lower()}; {_LOCAL[error.errno]}")
+    return None
