@@ -139,8 +139,18 @@ def demo(out: Path, quick: bool) -> None:
 @click.option("--language", required=True, help="Language code of the text, as de.")
 @click.option("--out", required=True, type=click.Path(), metavar="FOLDER", help="Where the article shards go: a new folder or URI.")
 @click.option("--heldout", "heldout_percent", type=click.FloatRange(0, 50), default=0.0, metavar="PERCENT")
+@click.option(
+    "--max-unparseable",
+    type=click.FloatRange(0, 1),
+    default=0.01,
+    show_default=True,
+    metavar="SHARE",
+    help="Fail if more of an input's articles than this share, and more than ten, cannot be parsed.",
+)
 @click.pass_context
-def prepare(ctx: click.Context, inputs: Sequence[str], language: str, out: str, heldout_percent: float) -> None:
+def prepare(
+    ctx: click.Context, inputs: Sequence[str], language: str, out: str, heldout_percent: float, max_unparseable: float
+) -> None:
     """Turn Wikipedia dumps, WikiExtractor output, Parquet or plain text into article shards.
 
     Reads MediaWiki XML (.xml, .bz2, .gz), WikiExtractor output (<doc …> and JSONL, plain or compressed), Parquet with a column
@@ -149,7 +159,7 @@ def prepare(ctx: click.Context, inputs: Sequence[str], language: str, out: str, 
     \b
     Example:  mergedistill prepare dewiki.xml.bz2 --language de --out corpora/de --heldout 1
     """
-    _prepare(inputs, language, out, heldout_percent, ctx.meta.get("beam", []))
+    _prepare(inputs, language, out, heldout_percent, ctx.meta.get("beam", []), max_unparseable)
 
 
 @main.command()
@@ -310,25 +320,29 @@ def _load(path: str, settings: Sequence[str]) -> "Recipe":
     return load_recipe(path, settings)
 
 
-def _prepare(inputs: Sequence[str], language: str, out: str | Path, heldout_percent: float, beam: Sequence[str]) -> None:
+def _prepare(
+    inputs: Sequence[str],
+    language: str,
+    out: str | Path,
+    heldout_percent: float,
+    beam: Sequence[str],
+    max_unparseable: float = 0.01,
+) -> None:
     from pipeline.prepare import prepare as prepare_corpus
 
-    report = prepare_corpus(list(inputs), language, str(out), heldout_percent=heldout_percent, beam_args=list(beam))
+    report = prepare_corpus(
+        list(inputs), language, str(out), heldout_percent=heldout_percent, max_unparseable=max_unparseable, beam_args=list(beam)
+    )
     skipped = ", ".join(f"{count:,} {reason}" for reason, count in sorted(report.skipped.items())) or "none"
     click.echo(f"{out}: {report.articles:,} articles in {len(report.shards)} shards (skipped: {skipped})")
 
 
 def _vocab(recipe: "Recipe", out: Path, beam: Sequence[str]) -> None:
     from pipeline.vocabulary import make_vocabulary
+    from vocab.folder import teacher_table
 
     union, teachers = make_vocabulary(recipe, out, beam_args=beam)
-    header = ("teacher", "family", "rows of its head", "special", "placeholders", "surplus", "pieces", "dropped", "new")
-    rows = []
-    for row in teachers:
-        count = row.accounting
-        numbers = (count.rows, count.special, count.placeholders, count.surplus, count.pieces, row.dropped, row.new)
-        rows.append((row.teacher, row.family, *(f"{number:,}" for number in numbers)))
-    _table(header, rows)
+    _table(*teacher_table(teachers))
     for row in teachers:
         if row.loses:
             click.echo(
@@ -338,24 +352,10 @@ def _vocab(recipe: "Recipe", out: Path, beam: Sequence[str]) -> None:
 
 
 def _report_vocabulary(recipe: "Recipe", out: Path, beam: Sequence[str]) -> None:
-    from pipeline.vocabulary_report import report_vocabulary
+    from pipeline.vocabulary_report import agreement_table, report_vocabulary
 
     report = report_vocabulary(recipe, out, beam_args=beam)
-    header = ["words segmented alike", "words", "union = routed", "restricted = routed", "union = restricted"]
-    header += ["pieces a word", "unk", "never trained", "never here"]
-    rows = [
-        (
-            f"{row.language} ({row.teacher})",
-            f"{row.words:,}",
-            *(f"{share:.1%}" for share in (row.union_as_routed, row.restricted_as_routed, row.union_as_restricted)),
-            f"{row.routed_pieces:.2f} / {row.union_pieces:.2f} / {row.restricted_pieces:.2f}",
-            f"{row.routed_unknown:.1%} / {row.union_unknown:.1%} / {row.restricted_unknown:.1%}",
-            f"{row.never_trained:.1%}",
-            f"{row.never_here:.1%}",
-        )
-        for row in report.agreement
-    ]
-    _table(header, rows)
+    _table(*agreement_table(report.agreement))
     click.echo(
         "Pieces a word and unk: routed / union / restricted. Never trained (never in this language): share of the union's pieces."
     )
@@ -423,38 +423,16 @@ def _run(recipe: "Recipe", out: Path, beam: Sequence[str]) -> None:
 
 def _score(recipe: "Recipe", out: Path, names: Sequence[str]) -> None:
     """Score students on the held-out articles, beside their teachers, in one table."""
+    from student.evaluate import score_table
     from student.run import evaluate_student
 
     if not recipe.heldout:
         click.echo("The recipe names no [heldout] articles: nothing was scored.")
         return
     results = {name: evaluate_student(recipe, out, name) for name in names}
-    first = results[names[0]]
-    header = ["held-out loss / accuracy", "positions", "teacher", *names, *(f"RDT {name}" for name in names)]
-    rows = []
-    for index, base in enumerate(first.scores):
-        scores = [results[name].scores[index] for name in names]
-        rows.append(
-            [
-                f"{base.language} ({base.teacher})",
-                f"{base.positions:,}",
-                _loss_and_accuracy(base.teacher_loss, base.teacher_accuracy),
-                *(_loss_and_accuracy(score.student_loss, score.student_accuracy) for score in scores),
-                *(_percent(score.rdt) for score in scores),
-            ]
-        )
-    rows.append(["mean", "", "", *("" for _ in names), *(_percent(results[name].mean_rdt) for name in names)])
     click.echo("")
-    _table(header, rows)
+    _table(*score_table(results))
     click.echo("RDT: relative deviation from the teacher, of accuracy; positive means that the student is better.\n")
-
-
-def _loss_and_accuracy(loss: float | None, accuracy: float | None) -> str:
-    return "–" if loss is None or accuracy is None else f"{loss:.3f} / {accuracy:5.1%}"
-
-
-def _percent(value: float | None) -> str:
-    return "–" if value is None else f"{value:+.1f}%"
 
 
 def _how_to_load(folder: Path) -> None:

@@ -4,7 +4,9 @@ One file is one unit of work (teacher, language, a run of articles of one input 
 one article. Legend: T tokens of the window, M its masked positions, K top-k logits a masked position.
 """
 
+import hashlib
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -39,8 +41,16 @@ GOLD_SCHEMA = pa.schema([SCHEMA.field(name) for name in ("doc_id", "window", "in
 IDENTITY_KEY = b"mergedistill.identity"  # what the labels depend on: see data.identity
 UNIT_KEY = b"mergedistill.unit"  # which unit of work this is
 REPORT_KEY = b"mergedistill.report"  # what computing it cost, and its counters
+CHECKSUM_KEY = b"mergedistill.checksum"  # of the three above and the rows; the pages have checksums of their own
+PART_KEYS = (IDENTITY_KEY, UNIT_KEY, REPORT_KEY)
 
 _PARTITION = re.compile(r"language=(?P<language>[^/]+)/teacher=(?P<teacher>[^/]+)/(?P<name>[^/]+)\.parquet$")
+
+
+def footer_checksum(metadata: Mapping[bytes, bytes], group_rows: Iterable[int]) -> str:
+    """The checksum of a footer: sha256 over the bytes of its identity, unit and report, and the rows of each row group."""
+    parts = [metadata[key] for key in PART_KEYS] + [str(rows).encode() for rows in group_rows]
+    return hashlib.sha256(b"".join(b"%d:%b," % (len(part), part) for part in parts)).hexdigest()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -6,9 +6,9 @@ same on any machine, runner, process and order, whatever numpy's version. Legend
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +20,8 @@ from data.shards import list_column
 from vocab.roles import Roles
 
 CHARACTERS_PER_CALL = 1_000_000  # given to the tokenizer at once: bounds memory, keeps its threads busy
+
+Failed: TypeAlias = Callable[[str, str], object]  # told (doc_id, reason) of an article that cannot be used
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,18 +56,19 @@ def make_examples(
     settings: ExampleSettings,
     seed: int,
     counters: Counter[str],
+    failed: Failed | None = None,
 ) -> Iterator[Example]:
     """The masked examples of (doc_id, text) articles, in order. `tokenizer` is a fast tokenizer's backend (tokenizers.Tokenizer).
 
     A window takes at most `settings.max_length` places (tokens, unless the alphabet gives lengths), its first and last the cls and
     sep tokens. A window with no maskable token (an article of emoji that the vocabulary does not have) gives no example. `counters`
     gains: articles, characters, windows, tokens (with special tokens, each masking counted), masked_positions, unknown_tokens,
-    windows_without_maskable_token.
+    windows_without_maskable_token. An article that the tokenizer fails on is told to `failed`, or ends the job where there is none.
     """
     roles, replacements = alphabet.roles, alphabet.replacements
     body = settings.max_length - 2
     whole_word = settings.masking == "whole-word"
-    for doc_id, ids, words in tokenise(articles, tokenizer, whole_word, counters):
+    for doc_id, ids, words in tokenise(articles, tokenizer, whole_word, counters, failed):
         # Some tokenizers segment a text that quotes "<mask>" into the token all the same: to the article it is an unknown word.
         ids[np.isin(ids, [roles.pad, roles.cls, roles.sep, roles.mask])] = roles.unk
         counters["unknown_tokens"] += int(np.count_nonzero(ids == roles.unk))
@@ -172,18 +175,29 @@ def _draws(seed: int, doc_id: str, window: int, masking: int, count: int) -> NDA
 
 
 def tokenise(
-    articles: Iterable[tuple[str, str]], tokenizer: Any, with_words: bool, counters: Counter[str]
+    articles: Iterable[tuple[str, str]], tokenizer: Any, with_words: bool, counters: Counter[str], failed: Failed | None = None
 ) -> Iterator[tuple[str, NDArray[np.int64], NDArray[np.int64]]]:
     """(doc_id, token ids, word of each token) of each article, no special tokens, many articles a call.
 
-    The words are there `with_words` alone. `counters` gains: articles, characters.
+    The words are there `with_words` alone. `counters` gains: articles, characters. `failed`: see `make_examples`.
     """
     tokenizer.encode_special_tokens = True  # an article that quotes "[MASK]" is about the token: its text must not become one
 
     def encode(batch: list[tuple[str, str]]) -> Iterator[tuple[str, NDArray[np.int64], NDArray[np.int64]]]:
-        texts = [text for _, text in batch]
         call = tokenizer.encode_batch if with_words else tokenizer.encode_batch_fast
-        for (doc_id, text), encoding in zip(batch, call(texts, add_special_tokens=False), strict=True):
+        try:
+            encodings = call([text for _, text in batch], add_special_tokens=False)
+        except BaseException as error:  # a panic of the tokenizer's own language is no Exception
+            if failed is None or isinstance(error, KeyboardInterrupt | SystemExit | MemoryError):
+                raise
+            if len(batch) == 1:
+                counters["articles"] += 1
+                failed(batch[0][0], f"the tokenizer failed: {error}")
+            else:
+                for article in batch:
+                    yield from encode([article])
+            return
+        for (doc_id, text), encoding in zip(batch, encodings, strict=True):
             counters["articles"] += 1
             counters["characters"] += len(text)
             words = np.array([-1 if word is None else word for word in encoding.word_ids] if with_words else [], dtype=np.int64)

@@ -30,6 +30,7 @@ def shard_identity(recipe: Recipe, *, dtype: str, union: str, tokenizer: str, we
     return {
         "schema_version": SCHEMA_VERSION,
         "top_k": recipe.predict.top_k,
+        "logits": recipe.predict.logits,
         "dtype": dtype,
         "seed": recipe.seed,
         **examples,

@@ -1,35 +1,40 @@
-"""One unit of work, from its articles to its finished table: the pure step of stage 1, and the Beam parts that adapt it."""
+"""One unit of work, from its articles to its finished table and report: the pure step of stage 1.
 
+Legend: M masked positions, K top-k.
+"""
+
+import math
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
+from itertools import groupby, islice
 from typing import Any
 from uuid import uuid4
 
-import apache_beam as beam
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import torch
-from apache_beam.ml.inference.base import ModelHandler
 from numpy.typing import NDArray
 
+from data.ahead import ReadAhead
 from data.articles import read_articles
-from data.contract import SCHEMA
+from data.contract import GOLD_SCHEMA, SCHEMA
 from data.examples import Alphabet, Example, gold_table, make_examples
-from data.identity import Identity, weights_fingerprint
+from data.logits import in_steps
 from data.recipe import Recipe
-from data.shards import list_column, write_shard
+from data.shards import list_column
 from pipeline.plan import Unit
 from pipeline.teacher import Teacher
-from pipeline.topk import TopK
+from pipeline.to_union import Spelling, to_union
+from pipeline.topk import TopK, concatenate, no_labels, select
 from vocab.errors import InputError
-from vocab.roles import UNION_ROLES
-from vocab.source import model_folder
-from vocab.teacher_vocabulary import TeacherVocabulary, read_teacher
-from vocab.union import TeacherMap, spell_out
+from vocab.teacher_vocabulary import TeacherVocabulary
+from vocab.union import TeacherMap
+
+BLOCK = 1024  # windows that the teacher is given at once: enough of like length for full batches
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,162 +53,119 @@ class LoadedTeacher:
     model: Teacher
     vocabulary: TeacherVocabulary
     alphabet: Alphabet
-    spelling: "Spelling"
+    spelling: Spelling
     load_seconds: float
 
 
-class TeacherHandler(ModelHandler[Unit, Labelled, LoadedTeacher]):
-    """RunInference's view of one teacher: an element is a unit, a prediction its whole table.
-
-    threads: of the matrix library, in each worker process; 0 leaves torch's own choice.
-    """
-
-    def __init__(self, recipe: Recipe, teacher: str, teacher_map: TeacherMap, identity: Identity, threads: int):
-        super().__init__()
-        self._recipe, self._teacher = recipe, recipe.teacher(teacher)
-        self._base = recipe.folder  # a private attribute of the recipe, which pickling would lose
-        self._map, self._identity, self._threads = teacher_map, identity, threads
-
-    def load_model(self) -> LoadedTeacher:
-        started = time.perf_counter()
-        if self._threads:
-            torch.set_num_threads(self._threads)
-        teacher = self._teacher
-        folder = model_folder(teacher.model, base=self._base, name=teacher.name, revision=teacher.revision, weights=True)
-        found = weights_fingerprint(folder)
-        if found != self._identity["teacher.weights"]:
-            raise InputError(
-                f"teacher '{teacher.name}': the weights in {folder} changed since the launch (found {found[:12]}…, expected "
-                f"{str(self._identity['teacher.weights'])[:12]}…): launch again with one version of the teacher on every worker"
-            )
-        vocabulary = teacher_vocabulary(self._recipe, teacher.name, folder, base=self._base)
-        spelling = Spelling.of(self._map, longest=self._recipe.examples.max_length - 2)
-        return LoadedTeacher(
-            model=Teacher(folder, teacher.name, self._map, str(self._identity["dtype"])),
-            vocabulary=vocabulary,
-            alphabet=Alphabet(
-                roles=vocabulary.roles,
-                maskable=self._map.predictable,
-                lengths=None if spelling.one_to_one else spelling.lengths_V,
-            ),
-            spelling=spelling,
-            load_seconds=time.perf_counter() - started,
-        )
-
-    def batch_elements_kwargs(self) -> dict[str, int]:
-        return {"min_batch_size": 1, "max_batch_size": 1}
-
-    def run_inference(
-        self, batch: Sequence[Unit], model: LoadedTeacher, inference_args: dict[str, Any] | None = None
-    ) -> Iterable[Labelled]:
-        for unit in batch:
-            yield label_unit(unit, model, self._map, self._recipe)
-
-
 def label_unit(unit: Unit, teacher: LoadedTeacher, teacher_map: TeacherMap, recipe: Recipe) -> Labelled:
-    """Read a unit's articles, mask them, run the teacher, remap to the union: one unit's whole table and report."""
+    """Read a unit's articles, mask them, run the teacher, remap to the union: one unit's whole table and report.
+
+    A thread ahead of the teacher reads, tokenises, masks and encodes; the teacher takes BLOCK windows at a time. Articles that the
+    tokenizer or the teacher fails on are set aside, with their reasons in the report; more than the recipe's share is an InputError.
+    """
     started, clock = datetime.now(UTC), time.perf_counter()
     counters: Counter[str] = Counter()
-    groups = range(unit.first_row_group, unit.first_row_group + unit.row_groups)
-    articles = read_articles(unit.corpus, groups)
-    tokenizer = teacher.vocabulary.tokenizer
-    examples = [*make_examples(articles, tokenizer, teacher.alphabet, recipe.examples, recipe.seed, counters)]
-    k = recipe.predict.top_k
-    labels = teacher.model.label(examples, teacher.vocabulary.roles.pad, k, recipe.predict.tokens_per_batch)
-    table = contract_table([to_union(example, teacher_map, teacher.spelling) for example in examples], labels)
+    quarantine: dict[str, str] = {}
+    articles = read_articles(unit.corpus, range(unit.first_row_group, unit.first_row_group + unit.row_groups))
+    examples = make_examples(
+        articles, teacher.vocabulary.tokenizer, teacher.alphabet, recipe.examples, recipe.seed, counters, quarantine.setdefault
+    )
+    tables: list[pa.Table] = [GOLD_SCHEMA.empty_table()]
+    parts: list[TopK] = [no_labels(0, recipe.predict.top_k)]
+    ahead = ReadAhead(_blocks(examples, teacher_map, teacher.spelling), depth=2)
+    try:
+        for block, table in ahead:
+            tables.append(table)
+            parts.append(_label(block, teacher, recipe, unit.teacher, quarantine))
+    finally:
+        ahead.close()
+    gold, labels = _set_aside(
+        pa.concat_tables(tables).combine_chunks(), concatenate(parts), recipe.examples.maskings, quarantine, counters
+    )
+    if len(quarantine) > math.ceil(recipe.predict.max_quarantined * counters["articles"]):
+        doc_id, reason = next(iter(quarantine.items()))
+        raise InputError(
+            f"{unit.corpus}: teacher '{unit.teacher}' failed on {len(quarantine):,} of the {counters['articles']:,} articles of a unit, "
+            f"the first '{doc_id}' ({reason}); expected at most predict.max_quarantined = {recipe.predict.max_quarantined:g} of them: "
+            "mend the articles or the teacher, or raise it"
+        )
+    seconds = time.perf_counter() - clock
     report = {
-        "rows": table.num_rows,
+        "rows": gold.num_rows,
         "masked_positions": len(labels.gold_logits_M),
-        "seconds": round(time.perf_counter() - clock, 3),
+        "loss": _mean(-labels.gold_logits_M.astype(np.float64)),  # nats a masked position
+        "mass_dropped": _mean(labels.dropped_M),
+        "mass_merged": _mean(labels.merged_M),
+        "seconds": round(seconds, 3),
+        "tokens_per_second": round(counters["tokens"] / seconds, 1),
         "teacher_load_seconds": round(teacher.load_seconds, 3),
         "started": started.isoformat(timespec="milliseconds"),
         "computation": uuid4().hex,  # a unit that was computed again would show another
         "dtype": str(teacher.model.dtype).removeprefix("torch."),
         "device": str(teacher.model.device),
         "counters": dict(counters),
+        "quarantined": [{"doc_id": doc_id, "reason": reason} for doc_id, reason in quarantine.items()],
     }
-    return Labelled(unit=unit, table=table, report=report)
+    return Labelled(unit=unit, table=contract_table(gold, labels, recipe.predict.logits), report=report)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Spelling:
-    """The union ids that each id of a teacher becomes in an input: one, but for a dropped piece that kept pieces spell."""
-
-    lengths_V: NDArray[np.int64]
-    starts_V: NDArray[np.int64]  # where an id's union ids begin in `spelled`
-    spelled: NDArray[np.uint32]  # [sum of lengths]
-    one_to_one: bool
-
-    @classmethod
-    def of(cls, teacher_map: TeacherMap, longest: int) -> "Spelling":
-        """A map's spelling. What takes more than `longest` places is unk: a window of the student could not hold it."""
-        lengths_V, spelled = teacher_map.lengths, teacher_map.spelled
-        long = np.repeat(lengths_V > longest, lengths_V)
-        if long.any():
-            first = np.zeros(len(spelled), dtype=np.bool_)
-            first[np.cumsum(lengths_V) - lengths_V] = True
-            spelled = np.where(long, np.uint32(UNION_ROLES.unk), spelled)[~long | first]
-            lengths_V = np.where(lengths_V > longest, 1, lengths_V)
-        one_to_one = bool((lengths_V == 1).all())
-        return cls(lengths_V=lengths_V, starts_V=np.cumsum(lengths_V) - lengths_V, spelled=spelled, one_to_one=one_to_one)
+def _blocks(examples: Iterator[Example], teacher_map: TeacherMap, spelling: Spelling) -> Iterator[tuple[list[Example], pa.Table]]:
+    """The examples, BLOCK at a time, and the gold columns of each block in union ids."""
+    while block := [*islice(examples, BLOCK)]:
+        yield block, gold_table([to_union(example, teacher_map, spelling) for example in block])
 
 
-def to_union(example: Example, teacher_map: TeacherMap, spelling: Spelling) -> Example:
-    """The example in union ids: each id spelled out, the masked positions moved to where their tokens come to stand.
+def _label(block: list[Example], teacher: LoadedTeacher, recipe: Recipe, name: str, quarantine: dict[str, str]) -> TopK:
+    """The labels of a block's examples. Where the teacher fails, those of each article by itself; what fails alone joins `quarantine`."""
+    k, budget = recipe.predict.top_k, recipe.predict.tokens_per_batch
+    try:
+        return teacher.model.label(block, teacher.vocabulary.roles.pad, k, budget)
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        raise InputError(
+            f"teacher '{name}': out of memory ({str(error).splitlines()[0]}); lower predict.tokens_per_batch, found {budget}"
+        ) from None
+    except Exception as error:
+        by_article = [[*group] for _, group in groupby(block, key=lambda example: example.doc_id)]
+        if len(by_article) > 1:
+            return concatenate([_label(article, teacher, recipe, name, quarantine) for article in by_article])
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        quarantine.setdefault(block[0].doc_id, f"the teacher failed: {reason}")
+        return no_labels(sum(len(example.mask_positions) for example in block), k)
 
-    A masked position stays one place, whatever stands there (mask, random id, gold id): maskable ids are never spelled out.
-    """
-    labels = teacher_map.union_ids[example.label_ids]
-    if spelling.one_to_one:
-        return replace(example, input_ids=spelling.spelled[example.input_ids], label_ids=labels)
-    input_ids, lengths_T = spell_out(example.input_ids, spelling.lengths_V, spelling.starts_V, spelling.spelled)
-    places_T = np.cumsum(lengths_T) - lengths_T
-    return replace(
-        example,
-        input_ids=input_ids,
-        mask_positions=places_T[example.mask_positions].astype(np.uint16),
-        label_ids=labels,
-    )
+
+def _set_aside(
+    gold: pa.Table, labels: TopK, maskings: int, quarantine: dict[str, str], counters: Counter[str]
+) -> tuple[pa.Table, TopK]:
+    """Without the rows of articles that failed; those with a label that is not finite join `quarantine`."""
+    masked = pc.list_value_length(gold["mask_positions"]).to_numpy()
+    rows_M = np.repeat(np.arange(gold.num_rows), masked)
+    doc_ids = gold["doc_id"].to_pylist()
+    for row in np.unique(rows_M[~labels.finite_M]):
+        quarantine.setdefault(doc_ids[row], "the teacher's logits are not finite")
+    counters["quarantined_articles"] = len(quarantine)
+    kept = np.array([doc_id not in quarantine for doc_id in doc_ids], dtype=np.bool_)
+    if kept.all():
+        return gold, labels
+    lost = gold.filter(~kept)
+    counters["windows"] -= lost.num_rows // maskings
+    counters["tokens"] -= pc.sum(pc.list_value_length(lost["input_ids"])).as_py()
+    counters["masked_positions"] -= int(masked[~kept].sum())
+    return gold.filter(kept), select(labels, kept[rows_M])
 
 
-def contract_table(examples: list[Example], labels: TopK) -> pa.Table:
-    """The contract's table of examples in union ids, and their labels in the same order."""
-    gold = gold_table(examples)
-    masked = np.array([len(example.mask_positions) for example in examples], dtype=np.int64)
-    k = labels.ids_MK.shape[1]
+def _mean(values_M: NDArray[Any]) -> float:
+    return round(float(values_M.mean()), 6) if len(values_M) else 0.0
+
+
+def contract_table(gold: pa.Table, labels: TopK, precision: str = "float16") -> pa.Table:
+    """The contract's table of gold columns in union ids, and their labels in the same order; precision: predict.logits of the recipe."""
+    masked = pc.list_value_length(gold["mask_positions"]).to_numpy().astype(np.int64)
+    ids_MK, logits_MK = (labels.ids_MK, labels.logits_MK) if precision == "float16" else in_steps(labels.ids_MK, labels.logits_MK)
+    k = ids_MK.shape[1]
     columns = [
         *gold.columns,
         list_column(labels.gold_logits_M, masked, "label_logits"),
-        list_column(labels.ids_MK.reshape(-1), masked * k, "topk_ids"),
-        list_column(labels.logits_MK.reshape(-1), masked * k, "topk_logits"),
+        list_column(ids_MK.reshape(-1), masked * k, "topk_ids"),
+        list_column(logits_MK.reshape(-1), masked * k, "topk_logits"),
     ]
     return pa.Table.from_arrays(columns, schema=SCHEMA)
-
-
-class WriteShard(beam.DoFn):
-    """Write each labelled unit to its place, whole: from then on it is never computed again."""
-
-    def __init__(self, identity: Identity):
-        self._identity = identity
-
-    def process(self, labelled: Labelled) -> Iterator[str]:
-        unit = labelled.unit
-        write_shard(unit.output, labelled.table, identity=self._identity, unit=unit.facts(), report=labelled.report)
-        yield unit.output
-
-
-def teacher_vocabulary(recipe: Recipe, name: str, folder: Path, *, base: Path | None = None) -> TeacherVocabulary:
-    """The vocabulary of the teacher in `folder`: its own tokenizer's, or that of the one that the recipe names."""
-    teacher, base = recipe.teacher(name), base or recipe.folder
-    if teacher.tokenizer is None:
-        return read_teacher(folder, name)
-    local = base / Path(teacher.tokenizer).expanduser()
-    if not local.exists() and local.suffix not in (".json", ".txt", ".model"):
-        local = model_folder(teacher.tokenizer, base=base, name=name)
-    return read_teacher(folder, name, local)
-
-
-def teacher_folder(recipe: Recipe, name: str, *, weights: bool) -> Path:
-    """The local folder of one of the recipe's teachers (a Hub id's snapshot is fetched)."""
-    teacher = recipe.teacher(name)
-    return model_folder(teacher.model, base=recipe.folder, name=name, revision=teacher.revision, weights=weights)

@@ -3,6 +3,7 @@
 Legend: B batch, T tokens, H hidden size, M masked positions, V rows of the head, K top-k.
 """
 
+import ctypes
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from data.examples import Example
-from pipeline.topk import Remap, TopK
+from pipeline.topk import Candidates, Remap, TopK, no_labels, select
 from vocab.errors import InputError
 from vocab.union import TeacherMap
 
@@ -25,6 +26,8 @@ class Teacher:
         """Load from a local folder. A checkpoint without a trained masked-LM head is an InputError."""
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.dtype = choose_dtype(dtype, self.device)
+        if self.device.type == "cpu":
+            _keep_freed_memory()
         self.model = load_masked_lm(folder, name).to(self.device, self.dtype)
         self.remap = Remap(teacher_map, self.device)
         self._batch = threading.local()  # runners may label on several threads of one process with one model
@@ -35,7 +38,7 @@ class Teacher:
 
         At V = 119,547 the head at every position would cost more than the encoder. As a hook it holds for every architecture.
         """
-        output["last_hidden_state"] = output["last_hidden_state"][self._batch.masked_BT].unsqueeze(0)
+        output["last_hidden_state"] = output["last_hidden_state"].flatten(0, 1)[self._batch.places_M].unsqueeze(0)
         return output
 
     @torch.inference_mode()
@@ -43,33 +46,33 @@ class Teacher:
         """The labels of all masked positions of the examples, in the order of the examples.
 
         Batches are made of examples of like length under a token budget (padding included), so the result depends on the
-        examples alone and not on how they came.
+        examples alone and not on how they came. Nothing waits for the device before the last batch is on its way.
         """
+        if not examples:
+            return no_labels(0, k)
         starts = np.cumsum([0, *(len(example.mask_positions) for example in examples)])
-        gold_M = np.zeros(starts[-1], dtype=np.float16)
-        ids_MK = np.zeros((starts[-1], k), dtype=np.uint32)
-        logits_MK = np.zeros((starts[-1], k), dtype=np.float16)
-        for batch in length_batches([len(example.input_ids) for example in examples], tokens_per_batch):
-            labels = self._label_batch([examples[index] for index in batch], pad, k)
-            places = np.concatenate([np.arange(starts[index], starts[index + 1]) for index in batch])
-            gold_M[places], ids_MK[places], logits_MK[places] = labels.gold_logits_M, labels.ids_MK, labels.logits_MK
-        return TopK(gold_logits_M=gold_M, ids_MK=ids_MK, logits_MK=logits_MK)
+        batches = length_batches([len(example.input_ids) for example in examples], tokens_per_batch)
+        labels = self.remap.finish([self._label_batch([examples[index] for index in batch], pad, k) for batch in batches], k)
+        places_M = np.concatenate([np.arange(starts[index], starts[index + 1]) for batch in batches for index in batch])
+        return select(labels, np.argsort(places_M))
 
-    def _label_batch(self, examples: Sequence[Example], pad: int, k: int) -> TopK:
+    def _label_batch(self, examples: Sequence[Example], pad: int, k: int) -> Candidates:
         longest = max(len(example.input_ids) for example in examples)
         input_ids_BT = np.full((len(examples), longest), pad, dtype=np.int64)
         attention_BT = np.zeros((len(examples), longest), dtype=np.int64)
-        masked_BT = np.zeros((len(examples), longest), dtype=np.bool_)
         for row, example in enumerate(examples):
             input_ids_BT[row, : len(example.input_ids)] = example.input_ids
             attention_BT[row, : len(example.input_ids)] = 1
-            masked_BT[row, example.mask_positions] = True
-        gold_M = torch.from_numpy(np.concatenate([example.label_ids for example in examples]).astype(np.int64)).to(self.device)
-        self._batch.masked_BT = torch.from_numpy(masked_BT).to(self.device)
-        output = self.model(
-            input_ids=torch.from_numpy(input_ids_BT).to(self.device), attention_mask=torch.from_numpy(attention_BT).to(self.device)
-        )
-        return self.remap(output.logits[0].float(), gold_M, k)
+        places_M = np.concatenate([row * longest + example.mask_positions.astype(np.int64) for row, example in enumerate(examples)])
+        gold_M = np.concatenate([example.label_ids for example in examples]).astype(np.int64)
+        self._batch.places_M = self._send(places_M)
+        output = self.model(input_ids=self._send(input_ids_BT), attention_mask=self._send(attention_BT))
+        return self.remap.candidates(output.logits[0], self._send(gold_M), k)
+
+    def _send(self, array: NDArray[np.int64]) -> torch.Tensor:
+        """An array on the teacher's device; a copy to a GPU goes on while this thread makes the next."""
+        tensor = torch.from_numpy(array)
+        return tensor.pin_memory().to(self.device, non_blocking=True) if self.device.type == "cuda" else tensor
 
 
 def length_batches(lengths: Sequence[int], tokens_per_batch: int) -> list[NDArray[np.int64]]:
@@ -111,3 +114,15 @@ def load_masked_lm(folder: Path, name: str) -> Any:
             "masked-LM head was trained: save it with AutoModelForMaskedLM"
         )
     return model.eval()
+
+
+def _keep_freed_memory() -> None:
+    """Let the C library keep what a batch frees for the next one, instead of giving it back and faulting it in again.
+
+    A batch's tensors are of tens of megabytes. A C library without mallopt (not glibc) does as it did.
+    """
+    trim_threshold, mmap_threshold = -1, -3  # malloc.h
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "mallopt"):
+        libc.mallopt(mmap_threshold, 1 << 30)
+        libc.mallopt(trim_threshold, (1 << 31) - 1)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from data.recipe import Recipe
 from data.storage import replace_folder
-from pipeline.label_unit import teacher_folder, teacher_vocabulary
+from pipeline.teacher_files import teacher_folder, teacher_vocabulary
 from pipeline.token_counts import corpus_scales, count_tokens
 from vocab.folder import TeacherRow, build_vocabulary
 from vocab.selection import select

@@ -15,7 +15,7 @@ from data.manifest import listed_shards
 from data.piece_counts import count_pieces
 from data.recipe import Recipe
 from data.shards import list_shards, read_shards
-from data.storage import join, replace_folder, require_files
+from data.storage import replace_folder, require_files
 from pipeline.plan import PREDICTIONS
 from pipeline.token_counts import count_tokens
 from pipeline.vocabulary import read_teachers
@@ -116,8 +116,9 @@ def _count(
 ) -> tuple[Counts, str]:
     """What training shows: counted in the predictions once predict has finished, before that in the corpora."""
     wanted = {(teacher.name, language) for teacher in recipe.teachers for language in teacher.languages}
-    listed = listed_shards(join(str(run), PREDICTIONS)) or set()
-    shards = [shard for shard in read_shards(list_shards(join(str(run), PREDICTIONS))) if shard.location in listed]
+    predictions = recipe.shards_below(run, PREDICTIONS)
+    listed = listed_shards(predictions) or set()
+    shards = read_shards(location for location in list_shards(predictions) if location in listed)
     shards = [shard for shard in shards if (shard.path.teacher, shard.path.language) in wanted]
     for shard in shards:
         if shard.identity["union"] != union.link(shard.path.teacher).fingerprint:
@@ -134,3 +135,22 @@ def _in_union(count: NDArray[np.int64], teacher_map: TeacherMap, size: int) -> N
     found = np.zeros(size, dtype=np.int64)
     np.add.at(found, teacher_map.spelled, np.repeat(count, teacher_map.lengths))
     return found
+
+
+def agreement_table(agreement: Sequence[Agreement]) -> tuple[list[str], list[list[str]]]:
+    """(header, a line a language) of how far the ways to tokenize agree."""
+    header = ["words segmented alike", "words", "union = routed", "restricted = routed", "union = restricted"]
+    header += ["pieces a word", "unk", "never trained", "never here"]
+    lines = [
+        [
+            f"{row.language} ({row.teacher})",
+            f"{row.words:,}",
+            *(f"{share:.1%}" for share in (row.union_as_routed, row.restricted_as_routed, row.union_as_restricted)),
+            f"{row.routed_pieces:.2f} / {row.union_pieces:.2f} / {row.restricted_pieces:.2f}",
+            f"{row.routed_unknown:.1%} / {row.union_unknown:.1%} / {row.restricted_unknown:.1%}",
+            f"{row.never_trained:.1%}",
+            f"{row.never_here:.1%}",
+        ]
+        for row in agreement
+    ]
+    return header, lines

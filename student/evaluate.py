@@ -4,7 +4,7 @@ The teacher's side costs nothing: its loss and its accuracy lie in the shards. L
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby, pairwise
 from pathlib import Path
@@ -143,3 +143,30 @@ def _score(language: str, teacher: str, sums: Any, with_teacher: bool) -> Score:
         teacher_accuracy=teacher_accuracy if with_teacher else None,
         rdt=relative_deviation(student_accuracy, teacher_accuracy) if with_teacher else None,
     )
+
+
+def score_table(students: Mapping[str, Heldout]) -> tuple[list[str], list[list[str]]]:
+    """(header, a line a language and teacher, and one of means) of students beside their teachers, all scored on the same articles."""
+    header = ["held-out loss / accuracy", "positions", "teacher", *students, *(f"RDT {name}" for name in students)]
+    lines = []
+    for scores in zip(*(heldout.scores for heldout in students.values()), strict=True):
+        base = scores[0]
+        lines.append(
+            [
+                f"{base.language} ({base.teacher})",
+                f"{base.positions:,}",
+                _loss_and_accuracy(base.teacher_loss, base.teacher_accuracy),
+                *(_loss_and_accuracy(score.student_loss, score.student_accuracy) for score in scores),
+                *(_percent(score.rdt) for score in scores),
+            ]
+        )
+    lines.append(["mean", "", "", *("" for _ in students), *(_percent(heldout.mean_rdt) for heldout in students.values())])
+    return header, lines
+
+
+def _loss_and_accuracy(loss: float | None, accuracy: float | None) -> str:
+    return "–" if loss is None or accuracy is None else f"{loss:.3f} / {accuracy:5.1%}"
+
+
+def _percent(value: float | None) -> str:
+    return "–" if value is None else f"{value:+.1f}%"

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from data.shards import Shard, open_shard
+from data.storage_faults import storage_fault
 from student.batch import TEACHER_COLUMNS
 from student.chance import permutation
 from vocab.errors import InputError
@@ -99,7 +100,7 @@ def read_row_group(shard: Shard, group: int, columns: Sequence[str], vocab_size:
             table = file.read_row_group(group, columns=list(columns), use_threads=False).select(list(columns))
         except (OSError, pa.ArrowException) as error:
             reason = str(error).splitlines()[0]
-            raise InputError(
+            raise storage_fault(shard.location, error) or InputError(
                 f"{shard.location}: row group {group} is damaged ({reason}); remove the file and run `mergedistill predict` again"
             ) from None
     for name in table.column_names:

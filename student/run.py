@@ -1,9 +1,10 @@
-"""A recipe's student in its run folder: RUN/vocab and RUN/predictions become RUN/<name>; RUN/heldout becomes its scores."""
+"""A recipe's student in its run folder: RUN/vocab and the predictions become RUN/<name>; the held-out predictions its scores."""
 
 import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final, Literal
 
 from data.contract import parse_path
 from data.identity import shard_identity
@@ -22,8 +23,8 @@ from vocab.errors import InputError
 from vocab.folder import load_union
 from vocab.union import Union
 
-PREDICTIONS = "predictions"
-HELDOUT = "heldout"
+PREDICTIONS: Final = "predictions"
+HELDOUT: Final = "heldout"
 VOCAB = "vocab"
 
 
@@ -35,7 +36,7 @@ def train_student(recipe: Recipe, run: Path, name: str = "student", *, resume: b
     if name in (PREDICTIONS, HELDOUT, VOCAB) or "/" in name or name.startswith("."):
         raise InputError(f"student name '{name}': expected the name of a folder of its own below {run}, as 'student'")
     union = load_union(run / VOCAB)
-    shards = student_shards(recipe, run / PREDICTIONS, union, recipe.corpora)
+    shards = student_shards(recipe, run, PREDICTIONS, union)
     roles = union.roles
     model = new_student(recipe.student, vocab_size=union.size, max_length=recipe.examples.max_length, roles=roles, seed=recipe.seed)
     result = train(
@@ -72,23 +73,24 @@ def evaluate_student(recipe: Recipe, run: Path, name: str = "student") -> Heldou
     """Score the trained student `run/name` on the run's held-out predictions; writes its heldout.json."""
     if not is_finished(run / name):
         raise InputError(f"{run / name}: found no trained student; expected one: run `mergedistill train` first")
-    shards = student_shards(recipe, run / HELDOUT, load_union(run / VOCAB), recipe.heldout)
+    shards = student_shards(recipe, run, HELDOUT, load_union(run / VOCAB))
     model = load_model(run / name).to(open_accelerator().device)
     heldout = score(model, shards, tokens_per_batch=recipe.train.tokens_per_microbatch, precision=recipe.train.precision)
     write_heldout(heldout, run / name)
     return heldout
 
 
-def student_shards(recipe: Recipe, folder: Path, union: Union, languages: Sequence[str] | dict[str, str]) -> list[Shard]:
+def student_shards(recipe: Recipe, run: Path, kind: Literal["predictions", "heldout"], union: Union) -> list[Shard]:
     """The shards of the recipe's teachers in their languages, every identity checked. Shards of other teachers are left alone.
 
     What the recipe does not say (the teachers' tokenizers and weights) must be the same in all of a teacher's shards, and its
     tokenizer the one that the union was made with.
     """
+    folder, languages = recipe.shards_below(run, kind), recipe.corpora if kind == PREDICTIONS else recipe.heldout
     wanted = [(teacher.name, language) for teacher in recipe.teachers for language in teacher.languages if language in languages]
     if not wanted:
-        raise InputError(f"the recipe names no corpora for {folder}; expected a section [{folder.name}] in it")
-    found = [shard for shard in read_shards(list_shards(str(folder))) if (shard.path.teacher, shard.path.language) in wanted]
+        raise InputError(f"the recipe names no corpora for {folder}; expected a section [{kind}] in it")
+    found = [shard for shard in read_shards(list_shards(folder)) if (shard.path.teacher, shard.path.language) in wanted]
     links = {link.teacher: link for link in union.links}
     first: dict[str, Shard] = {}
     for shard in found:
@@ -106,7 +108,7 @@ def student_shards(recipe: Recipe, folder: Path, union: Union, languages: Sequen
     if missing:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         raise InputError(f"{folder}: found no predictions of {missing[0]}{more}; expected some: run `mergedistill predict` first")
-    _require_whole(str(folder), found, wanted)
+    _require_whole(folder, found, wanted)
     return found
 
 

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,9 @@ from factories import SPECIAL, TEXTS, save_teacher, word_pieces
 from transformers import AutoConfig, AutoModelForMaskedLM
 
 from data.examples import Example
+from pipeline import topk
 from pipeline.teacher import Teacher, length_batches, load_masked_lm
-from pipeline.topk import Remap
+from pipeline.topk import Remap, _top
 from vocab.errors import InputError
 from vocab.union import TeacherMap
 
@@ -56,7 +58,7 @@ def test_topk_against_a_sort(merged: bool, dropping: bool) -> None:
     if dropping:
         logits[:100, 20] = 9  # a dropped row that the teacher is sure of
     gold = generator.choice(np.flatnonzero(predictable), 200)
-    found = Remap(table, torch.device("cpu"))(torch.from_numpy(logits.copy()), torch.from_numpy(gold), k)
+    found = Remap(table, torch.device("cpu"))(torch.from_numpy(logits), torch.from_numpy(gold), k)
     for row in range(200):
         gold_logit, ids, values = reference(logits[row].astype(np.float64), gold[row], table, k)
         assert found.ids_MK[row].tolist() == ids
@@ -168,3 +170,49 @@ def test_threads_share_a_teacher(tmp_path: Path) -> None:
     with ThreadPoolExecutor(4) as pool:
         together = [*pool.map(lambda part: teacher.label(part, 0, 4, 256).gold_logits_M, parts)]
     assert all(np.array_equal(one, other) for one, other in zip(alone, together, strict=True))
+
+
+def test_two_passes_find_the_best_of_a_wide_head() -> None:
+    """Wider than the blocks of the first pass, with many equal logits, as bfloat16 gives them: as torch.topk over everything."""
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(64, 64 * 80, generator=generator).bfloat16().float()
+    logits[:, 100:140] = 9.0  # in one block more than can be chosen
+    logits[7, :] = 1.0
+    values, rows = _top(logits, 16)
+    assert torch.equal(values, logits.topk(16).values)
+    assert torch.equal(logits.gather(1, rows), values)
+    assert all(len(set(row.tolist())) == 16 for row in rows)
+
+
+def test_blocks_of_positions_give_what_all_at_once_give(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = np.random.default_rng(4)
+    table = teacher_map([*range(5, 4000), 9, 9, 3000], [True] * 3998, dropped=())
+    logits = torch.from_numpy(generator.normal(scale=3, size=(50, 3998)).astype(np.float32))
+    gold = torch.from_numpy(generator.integers(0, 3998, 50))
+    remap = Remap(table, torch.device("cpu"))
+    whole = remap(logits, gold, 8)
+    monkeypatch.setitem(topk._WORKSPACE, "cpu", 7 * 4 * 3998)  # seven positions at a time
+    parts = remap(logits, gold, 8)
+    assert all(np.array_equal(getattr(whole, field.name), getattr(parts, field.name)) for field in fields(whole))
+    assert torch.equal(logits, torch.from_numpy(np.random.default_rng(4).normal(scale=3, size=(50, 3998)).astype(np.float32)))
+
+
+def test_the_mass_that_drops_and_merges() -> None:
+    """Against sums of the softmax: what dropped rows hold, and what joins a likelier form of its piece."""
+    generator = np.random.default_rng(5)
+    logits = generator.normal(scale=2, size=(20, 12)).astype(np.float32)
+    table = teacher_map([5, 6, 7, 7, 7, 8, 8, 9, 1, 1, 10, 11], [index not in (8, 9) for index in range(12)], dropped=(8, 9))
+    found = Remap(table, torch.device("cpu"))(torch.from_numpy(logits), torch.zeros(20).long(), 4)
+    softmax = np.exp(logits.astype(np.float64)) / np.exp(logits.astype(np.float64)).sum(axis=1, keepdims=True)
+    assert found.dropped_M == pytest.approx(softmax[:, 8:10].sum(axis=1), abs=1e-6)
+    merged = sum(softmax[:, group].sum(axis=1) - softmax[:, group].max(axis=1) for group in ([2, 3, 4], [5, 6]))
+    assert found.merged_M == pytest.approx(merged, abs=1e-6)
+    assert found.finite_M.all()
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_labels_that_are_not_finite_are_told(value: float) -> None:
+    logits = torch.randn(4, 30)
+    logits[2, 11] = value
+    found = Remap(teacher_map(list(range(5, 35)), [True] * 30), torch.device("cpu"))(logits, torch.zeros(4).long(), 3)
+    assert found.finite_M.tolist() == [True, True, False, True]
