@@ -31,6 +31,7 @@ class Group(click.Group):
     """The commands. A user's mistake becomes one line and exit code 2; anything else is a bug of ours and keeps its traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
+        from data.storage_faults import storage_fault
         from vocab.errors import InputError
 
         try:
@@ -38,6 +39,8 @@ class Group(click.Group):
         except InputError as error:
             raise UserError(str(error)) from None
         except OSError as error:
+            if fault := storage_fault(error.filename or "the storage", error):
+                raise UserError(str(fault)) from None
             if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM):
                 raise
             place = error.filename or "a file"
@@ -234,6 +237,37 @@ def vocab(ctx: click.Context, recipe: str, out: Path, settings: Sequence[str], r
         _report_vocabulary(loaded, out, beam)
 
 
+@main.command()
+@click.argument("recipe", type=click.Path(), metavar="RECIPE")
+@click.option(
+    "--out",
+    type=RunFolder(file_okay=False, path_type=Path),
+    default=None,
+    metavar="RUN",
+    help="The run's folder: what it has already is not counted.",
+)
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a key of the recipe.")
+@click.option(
+    "--rate",
+    type=click.FloatRange(min=0, min_open=True),
+    default=None,
+    show_default="measured here",
+    metavar="TFLOPS",
+    help="What a process of the machine that will do the work reaches.",
+)
+def estimate(recipe: str, out: Path | None, settings: Sequence[str], rate: float | None) -> None:
+    """What predict has to do and what it will cost, before it runs.
+
+    Reads the footers of the article shards and a few hundred articles of each corpus, and runs each teacher for some seconds. Units
+    and articles are exact; ± is half of a 95% interval of windows, masked positions and PFLOPs. Hours are of one process.
+
+    \b
+    Example:  mergedistill estimate recipe.toml
+              mergedistill estimate recipe.toml --out runs/mine --rate 150
+    """
+    _estimate(_load(recipe, settings), out, rate)
+
+
 @main.command(cls=BeamCommand)
 @recipe_options
 @click.option("--teacher", "teachers", multiple=True, metavar="NAME", help="Only this teacher (may be given again).")
@@ -260,6 +294,33 @@ def validate(ctx: click.Context, predictions: str, as_json: bool) -> None:
               mergedistill validate runs/mine/predictions --json > report.json
     """
     ctx.exit(_validate(predictions, as_json))
+
+
+@main.command()
+@recipe_options
+@click.option("--rows", type=click.IntRange(min=1), default=100, show_default=True, help="How many rows are made again.")
+@click.option(
+    "--tolerance",
+    type=click.FloatRange(min=0),
+    default=None,
+    show_default="0.05 for float32, 0.5 for bfloat16",
+    help="The largest difference of logits that is rounding.",
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the draw.")
+@click.pass_context
+def audit(
+    ctx: click.Context, recipe: str, out: Path, settings: Sequence[str], rows: int, tolerance: float | None, seed: int
+) -> None:
+    """Make rows of the cache again from their articles, with the teacher itself, and compare. Exit code 0: sound; 1: faults.
+
+    The rows are drawn at random from all shards. Inputs, masks and gold ids must be the same; logits may differ by rounding. |Δ| is of
+    the ids that are in both top k; the gap says how far an id that one of them misses stands above its last.
+
+    \b
+    Example:  mergedistill audit recipe.toml --out runs/mine
+              mergedistill audit recipe.toml --out runs/mine --rows 1000 --seed 1
+    """
+    ctx.exit(_audit(_load(recipe, settings), out, rows, tolerance, seed))
 
 
 @main.command()
@@ -366,17 +427,19 @@ def _report_vocabulary(recipe: "Recipe", out: Path, beam: Sequence[str]) -> None
 
 
 def _predict(recipe: "Recipe", out: Path, beam: Sequence[str], teachers: Sequence[str] = ()) -> None:
+    from data.manifest import language_table
     from pipeline.predict import predict as predict_units
 
     result = predict_units(recipe, out, teachers=teachers, beam_args=beam)
     each = result.bytes / max(result.masked_positions, 1)
+    _table(*language_table(result.languages))
     click.echo(
         f"{result.folder}: {result.units:,} units, {result.computed:,} computed now in {result.seconds:,.1f} s; "
         f"{result.masked_positions:,} masked positions, {each:.1f} bytes each"
     )
 
 
-def _validate(predictions: str, as_json: bool = False) -> int:
+def _validate(predictions: str, as_json: bool = False, union: Path | None = None) -> int:
     from tqdm import tqdm
 
     from data.validate import UnionFacts, render
@@ -384,10 +447,10 @@ def _validate(predictions: str, as_json: bool = False) -> int:
     from vocab.folder import load_union
 
     vocabulary = None
-    beside = Path(predictions).parent / "vocab"
-    if (beside / "union.json").exists():
-        union = load_union(beside)
-        vocabulary = UnionFacts(size=union.size, links={link.teacher: (link.size, link.fingerprint) for link in union.links})
+    folder = union or Path(predictions).parent / "vocab"
+    if (folder / "union.json").exists():
+        merged = load_union(folder)
+        vocabulary = UnionFacts(size=merged.size, links={link.teacher: (link.size, link.fingerprint) for link in merged.links})
     with tqdm(desc="validate", unit="file", leave=False, delay=1) as bar:
 
         def on_file(done: int, total: int, name: str) -> None:
@@ -397,6 +460,36 @@ def _validate(predictions: str, as_json: bool = False) -> int:
         report = validate_shards(predictions, vocabulary=vocabulary, on_file=on_file)
     click.echo(json.dumps(report.to_json(), indent=2, ensure_ascii=False) if as_json else render(report))
     return report.exit_code
+
+
+def _estimate(recipe: "Recipe", out: Path | None, rate: float | None) -> None:
+    from pipeline.estimate import HEADER, has_vocabulary, render, total
+    from pipeline.estimate import estimate as estimate_units
+
+    found = estimate_units(recipe, run=out, rate=None if rate is None else rate * 1e12)
+    _table(HEADER, render(found))
+    survey, finished = total(found), sum(row.finished for row in found)
+    click.echo(
+        f"From {survey.articles_read:,} of {survey.articles:,} articles; {finished:,} units are there already. TFLOPS: "
+        f"{'as given' if rate else 'measured here'}, of one process."
+    )
+    known = out is not None and has_vocabulary(out)
+    if not known and recipe.vocabulary.method != "union":
+        click.echo(f"The vocabulary is still to be chosen ({recipe.vocabulary.method}); counted as if every piece were in it.")
+    if out is not None and known and not any(row.units for row in found):
+        click.echo(f"Next: mergedistill validate {recipe.shards_below(out, 'predictions')}")
+    else:
+        click.echo(f"Next: mergedistill {'predict' if known else 'vocab'} RECIPE --out {out or 'RUN'}")
+
+
+def _audit(recipe: "Recipe", out: Path, rows: int, tolerance: float | None, seed: int) -> int:
+    from pipeline.audit import HEADER, render, verdict
+    from pipeline.audit import audit as audit_rows
+
+    found = audit_rows(recipe, out, rows=rows, tolerance=tolerance, seed=seed)
+    _table(HEADER, render(found))
+    click.echo(verdict(found))
+    return 0 if all(row.sound for row in found) else 1
 
 
 def _train(recipe: "Recipe", out: Path, name: str, *, resume: bool) -> None:
@@ -413,8 +506,9 @@ def _run(recipe: "Recipe", out: Path, beam: Sequence[str]) -> None:
     _step("predict")
     _predict(recipe, out, beam)
     _step("validate")
-    if _validate(str(out / "predictions")):
-        raise click.ClickException(f"{out / 'predictions'} is not sound; nothing was trained")
+    predictions = recipe.shards_below(out, "predictions")
+    if _validate(predictions, union=out / "vocab"):
+        raise click.ClickException(f"{predictions} is not sound; nothing was trained")
     _step("vocab --report")
     _report_vocabulary(recipe, out, beam)
     _step("train the student on gold and teacher labels")

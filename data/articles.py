@@ -7,7 +7,8 @@ from pathlib import PurePosixPath
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from data.storage import resolve
+from data.storage import resolve, split
+from data.storage_faults import storage_fault
 from vocab.errors import InputError
 
 ROWS_PER_GROUP = 1000  # a unit of predict is a run of whole row groups, so this is also the finest unit
@@ -32,7 +33,7 @@ def open_shard(location: str) -> pq.ParquetFile:
     try:
         file = pq.ParquetFile(filesystem.open_input_file(path), page_checksum_verification=True)
     except (pa.ArrowInvalid, OSError) as error:
-        raise InputError(
+        raise storage_fault(location, error) or InputError(
             f"{location}: cannot be read as Parquet ({str(error).splitlines()[0]}); run `mergedistill prepare`"
         ) from None
     names = file.schema_arrow.names
@@ -57,7 +58,7 @@ def read_articles(location: str, row_groups: range | None = None) -> Iterator[tu
         try:
             table = file.read_row_group(group, columns=columns)
         except (pa.ArrowInvalid, OSError) as error:
-            raise InputError(
+            raise storage_fault(location, error) or InputError(
                 f"{location}: row group {group} is damaged ({str(error).splitlines()[0]}); make the shard again"
             ) from None
         texts = table.column("text").to_pylist()
@@ -68,5 +69,5 @@ def read_articles(location: str, row_groups: range | None = None) -> Iterator[tu
                     f"{location}: row {row}: column 'text' is null; expected a string: run `mergedistill prepare` on the file, "
                     "which skips such rows and counts them"
                 )
-            yield (str(doc_id) if doc_id is not None else f"{PurePosixPath(location).stem}:{row}"), text
+            yield (str(doc_id) if doc_id is not None else f"{PurePosixPath(split(location)[1]).stem}:{row}"), text
             row += 1

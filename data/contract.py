@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from data.storage import join
+from data.storage import join, without_options
 
 SCHEMA_VERSION = 1
 
@@ -68,5 +68,5 @@ class ShardPath:
 
 def parse_path(location: str) -> ShardPath | None:
     """The partition keys in a shard's location, or None if it has not the contract's form."""
-    match = _PARTITION.search(location.replace("\\", "/"))
+    match = _PARTITION.search(without_options(location).replace("\\", "/"))
     return ShardPath(**match.groupdict()) if match else None

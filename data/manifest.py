@@ -11,7 +11,7 @@ from pyarrow import fs
 
 from data.recipe import Recipe
 from data.shards import Shard
-from data.storage import join, resolve, write_text
+from data.storage import join, relative, resolve, write_text
 
 MANIFEST = "_manifest.json"  # readers that take a whole folder (Spark, pyarrow, pandas) pass over names that begin with "_"
 QUARANTINE = "_quarantine.jsonl"  # the articles that a teacher failed on, a line each: which, and why
@@ -36,7 +36,7 @@ def write_manifest(predictions: str, recipe: Recipe, shards: Sequence[Shard]) ->
         "identities": {shard.path.teacher: shard.identity for shard in shards},
         "units": [
             {
-                "path": shard.location.removeprefix(join(predictions, "")),
+                "path": relative(shard.location, predictions),
                 "language": shard.path.language,
                 **shard.unit,
                 "rows": shard.rows,

@@ -1,9 +1,7 @@
 """Running a Beam pipeline: the user's options untouched, an in-process runner by default, and a user's mistake as one line."""
 
-import errno
 import logging
 import os
-import re
 import signal
 import threading
 from argparse import ArgumentParser
@@ -23,21 +21,15 @@ from apache_beam.portability.api import beam_provision_api_pb2
 from apache_beam.runners.portability.fn_api_runner import fn_runner
 from apache_beam.runners.portability.portable_runner import JobServiceHandle, PortableRunner
 from apache_beam.runners.runner import PipelineResult, PipelineRunner, PipelineState, create_runner
+from apache_beam.runners.worker import sdk_worker
 
 import vocab
+from pipeline.job_errors import JobError, engine_failure, users_mistake
 from vocab.errors import InputError
 
-# An exception that crosses from a worker to the launcher survives only as the text of its traceback.
-_INPUT_ERROR = re.compile(r"^(?:[\w.]+\.)?InputError: (.+?)(?: \[while running '[^']*'\])?\s*$", re.MULTILINE)
-_OS_ERROR = re.compile(r"\w*Error: \[Errno (\d+)\] (.+?)(?: \[while running '[^']*'\])?\s*$", re.MULTILINE)
-# Loggers that repeat a worker's traceback, which the exception that ends the job holds already.
-_REPEATING = ("apache_beam.runners.common", "apache_beam.runners.worker", "apache_beam.runners.portability.local_job_service")
-_REMEDIES = {
-    errno.ENOSPC: "free space or choose another --out",
-    errno.EDQUOT: "free space or choose another --out",
-    errno.EROFS: "choose a folder that can be written to",
-    errno.EACCES: "change the permissions or choose another folder",
-}
+__all__ = ["run_pipeline", "users_mistake"]
+
+_DASK = "apache_beam.runners.dask.dask_runner.DaskRunner"  # Beam knows its other runners by their short names
 
 
 def run_pipeline(build: Callable[[beam.Pipeline], None], beam_args: Sequence[str]) -> PipelineResult:
@@ -45,10 +37,13 @@ def run_pipeline(build: Callable[[beam.Pipeline], None], beam_args: Sequence[str
 
     Without a `--runner` it runs in this process (or in worker processes: `--direct_running_mode=multi_processing`).
     Raises InputError for an option or runner that Beam does not know, for an InputError raised in any worker, and for a full or
-    read-only disk; whatever else fails keeps Beam's exception, which holds the worker's traceback.
+    read-only disk; JobError where the engine lost its workers, gave up, or cannot be reached; whatever else fails keeps Beam's
+    exception, which holds the worker's traceback.
     """
     with _quiet(), _importable_in_workers(), _dead_workers_noticed():
         name, _ = _parse(beam_args)
+        if name in ("DaskRunner", _DASK):
+            name, beam_args = _DASK, _one_element_a_task(beam_args)
         options = PipelineOptions(list(beam_args))
         runner = _runner(name, options)
         _, unknown = _parse(beam_args)  # again: a runner brings options of its own
@@ -65,25 +60,30 @@ def run_pipeline(build: Callable[[beam.Pipeline], None], beam_args: Sequence[str
             result = pipeline.run()
             state = result.wait_until_finish()
         except Exception as error:
-            mistake = users_mistake(error)
-            if mistake is None:
+            meaning = users_mistake(error) or engine_failure(error)
+            if meaning is None:
                 raise
-            raise mistake from None
+            raise meaning from None
         if state != PipelineState.DONE:
-            raise RuntimeError(f"the Beam job ended in state {state}; its runner's log says why")
+            raise JobError(f"it ended in state {state}; its runner's log says why")
+        if name == _DASK:
+            _check_dask(result)
         return result
 
 
-def users_mistake(error: Exception) -> InputError | None:
-    """The InputError that an exception stands for: one raised in a worker, or a full or read-only disk. None for anything else."""
-    text = f"{type(error).__name__}: {error}"
-    found = _INPUT_ERROR.findall(text)
-    if found:
-        return InputError(found[-1])
-    for number, message in reversed(_OS_ERROR.findall(text)):
-        if int(number) in _REMEDIES:
-            return InputError(f"{os.strerror(int(number)).lower()} ({message}): {_REMEDIES[int(number)]}")
-    return None
+def _one_element_a_task(beam_args: Sequence[str]) -> list[str]:
+    """DaskRunner's options, by default with one element a task: an element is minutes of work, and Beam would put 128 together."""
+    given = any(argument.startswith(("--dask_npartitions", "--dask_partition_size")) for argument in beam_args)
+    return [*beam_args, *([] if given else ["--dask_partition_size=1"])]
+
+
+def _check_dask(result: Any) -> None:
+    """DaskRunner leaves its client open, and calls a job done whose scheduler died."""
+    states = {future.status for future in result.futures}
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # it would log that it cannot reconnect
+    result.client.close()
+    if states - {"finished"}:
+        raise JobError(f"Dask's scheduler was lost (the job is {', '.join(states)})")
 
 
 def _runner(name: str | None, options: PipelineOptions) -> PipelineRunner:
@@ -91,13 +91,16 @@ def _runner(name: str | None, options: PipelineOptions) -> PipelineRunner:
         # Not "DirectRunner": that may download and start a server (Prism). The workers are told the options, as it would do.
         told: dict[str, Any] = options.get_all_options(retain_unknown_options=True)
         if not told["default_sdk_harness_log_level"] and not told["sdk_harness_log_level_overrides"]:
-            told["default_sdk_harness_log_level"] = "WARNING"
+            told["default_sdk_harness_log_level"] = "ERROR"
             told["sdk_harness_log_level_overrides"] = {"apache_beam": "CRITICAL", "__main__": "CRITICAL"}
         provision = beam_provision_api_pb2.ProvisionInfo(pipeline_options=JobServiceHandle.encode_pipeline_options(told))
         return fn_runner.FnApiRunner(provision_info=fn_runner.ExtendedProvisionInfo(provision))
     try:
         return create_runner(name)
-    except (ImportError, ValueError, AttributeError) as error:
+    except ImportError as error:
+        hint = "; install mergedistill[dask]" if name == _DASK else ""
+        raise InputError(f"--runner={name}: {error}{hint}") from None
+    except (ValueError, AttributeError) as error:
         raise InputError(f"--runner={name}: {str(error).splitlines()[0]}") from None
 
 
@@ -135,13 +138,15 @@ def _importable_in_workers() -> Iterator[None]:
 
 @contextmanager
 def _dead_workers_noticed() -> Iterator[None]:
-    """A RuntimeError for a worker process that dies (killed, or out of memory), for which Beam would wait for ever."""
+    """A JobError for a worker process that dies (killed, or out of memory), for which Beam would wait for ever."""
     deaths: list[str] = []
     before, launcher = threading.excepthook, threading.get_ident()
 
     def on_error(failed: threading.ExceptHookArgs) -> None:
         if failed.thread is None or failed.thread.name != "run_worker":
-            before(failed)
+            # A lost connection: of a worker in this process (environment LOOPBACK) whose TaskManager died, which is Flink's to judge.
+            if not failed.exc_type.__module__.startswith("grpc"):
+                before(failed)
         elif not deaths:
             deaths.append(str(failed.exc_value))
             signal.pthread_kill(launcher, signal.SIGINT)  # it may be blocked on a lock, which only a signal ends
@@ -153,20 +158,28 @@ def _dead_workers_noticed() -> Iterator[None]:
     except KeyboardInterrupt:
         if not deaths:
             raise
-        raise RuntimeError(f"a Beam worker died ({deaths[0]}): was it killed, or out of memory? Try fewer workers") from None
+        raise JobError(f"a Beam worker died ({deaths[0]}): was it killed, or out of memory? Fewer workers take less") from None
     finally:
-        threading.excepthook = before
+        if not deaths:  # else the other threads are about to fail of the same cause, after this
+            threading.excepthook = before
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without Beam's copies in the log of what the exception says."""
-    loggers = [logging.getLogger(name) for name in _REPEATING]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.CRITICAL)
+    """Without Beam's copies in the log, and on stderr, of what the exception says."""
+    logger = logging.getLogger("apache_beam.runners")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    logging.getLogger().addFilter(_is_no_job_message)
+    vars(sdk_worker)["print"] = lambda *_, **__: None  # workers in this process print each traceback that they send, too
     try:
         yield
     finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
+        del vars(sdk_worker)["print"]
+        logging.getLogger().removeFilter(_is_no_job_message)
+        logger.setLevel(level)
+
+
+def _is_no_job_message(record: logging.LogRecord) -> bool:
+    """Whether a record is none of the messages of a job server, of which a failed job's last one is in its exception."""
+    return record.module != "portable_runner"

@@ -3,8 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, TypeAlias
 
 import pyarrow.parquet as pq
 
@@ -12,12 +11,16 @@ from data.articles import open_shard
 from data.contract import ShardPath
 from data.identity import Identity, differences
 from data.recipe import Recipe
-from data.shards import check_identity, list_shards, read_shards
-from data.storage import join, require_files, resolve
+from data.shards import Shard, check_identity, list_shards, read_shard
+from data.storage import map_files, require_files, resolve, split
 from vocab.errors import InputError
 
-PREDICTIONS = "predictions"  # folders of a run
+PREDICTIONS = "predictions"  # folders of a run, or of its store
 HELDOUT = "heldout"
+
+_TAIL = 1 << 16  # bytes at a file's end that nearly always hold its whole footer: one request
+
+Footer: TypeAlias = tuple[str, list[int]]  # of an input shard: its fingerprint, and the rows of each row group
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,7 +39,7 @@ class Unit:
         """What the shard's footer says of its unit: nothing that depends on where the files lie."""
         facts = asdict(self)
         del facts["output"]
-        facts["corpus"] = PurePosixPath(self.corpus).name
+        facts["corpus"] = split(self.corpus)[1]
         return facts
 
 
@@ -46,6 +49,7 @@ class Plan:
 
     units: tuple[Unit, ...]
     missing: tuple[Unit, ...]
+    standing: tuple[Shard, ...]  # of the units that are there: footers read, identities checked
 
     @property
     def finished(self) -> int:
@@ -58,35 +62,47 @@ def make_plan(recipe: Recipe, run: str, identities: Mapping[str, Identity]) -> P
     A finished shard of another identity, of other articles, or of no unit of the recipe is an InputError: it is never
     overwritten, and never mixed in.
     """
-    units = [*_units(recipe, join(run, PREDICTIONS), recipe.corpora, identities)]
-    units += _units(recipe, join(run, HELDOUT), recipe.heldout, identities)
-    _refuse_trained_heldout(units, join(run, HELDOUT, ""))
+    below = {folder: recipe.shards_below(run, folder) for folder in (PREDICTIONS, HELDOUT)}
+    footers: dict[str, Footer] = {}  # several teachers may read one corpus
+    trained = _units(recipe, below[PREDICTIONS], recipe.corpora, identities, footers)
+    heldout = _units(recipe, below[HELDOUT], recipe.heldout, identities, footers)
+    _refuse_trained_heldout(trained, heldout)
     missing: list[Unit] = []
-    for folder in (PREDICTIONS, HELDOUT):
-        here = {unit.output: unit for unit in units if unit.output.startswith(join(run, folder, ""))}
-        standing = list_shards(join(run, folder))
-        _refuse_strangers(standing, here, identities)
-        missing += [unit for location, unit in here.items() if location not in set(standing)]
-        for shard in read_shards(location for location in standing if location in here):
+    finished: list[Shard] = []
+    for folder, units in ((PREDICTIONS, trained), (HELDOUT, heldout)):
+        planned = {unit.output: unit for unit in units}
+        listed = list_shards(below[folder])
+        _refuse_strangers(listed, planned, identities)
+        standing = [location for location in listed if location in planned]
+        there = set(standing)
+        missing += [unit for unit in units if unit.output not in there]
+        shards = map_files(read_shard, standing)
+        for shard in shards:
             check_identity(shard, identities[shard.path.teacher])
-            wrong = differences(shard.unit, here[shard.location].facts())
+            wrong = differences(shard.unit, planned[shard.location].facts())
             if wrong:
                 raise InputError(
                     f"{shard.location}: made from other articles, or with another predict.unit_articles: {'; '.join(wrong)}. "
                     "Remove the file to compute the unit again, or predict into another run folder"
                 )
-    return Plan(units=tuple(units), missing=tuple(missing))
+        finished += shards
+    return Plan(units=(*trained, *heldout), missing=tuple(missing), standing=tuple(finished))
 
 
-def _units(recipe: Recipe, predictions: str, corpora: Mapping[str, str], teachers: Iterable[str]) -> list[Unit]:
+def _units(
+    recipe: Recipe, predictions: str, corpora: Mapping[str, str], teachers: Iterable[str], footers: dict[str, Footer]
+) -> list[Unit]:
+    """The units of all teachers over one kind of corpora. `footers` holds what has been read of input shards, and is added to."""
     units = []
     for teacher in teachers:
         for language in recipe.teacher(teacher).languages:
             if language not in corpora:
                 continue
             files = require_files(recipe.locate_files(corpora[language]), f"corpus of '{language}'")
+            fresh = [location for location in files if location not in footers]
+            footers |= zip(fresh, map_files(_footer, fresh), strict=True)
             for stem, location in _by_name(files, language).items():
-                fingerprint, rows = _footer(location)
+                fingerprint, rows = footers[location]
                 for first, count in group_row_groups(rows, recipe.predict.unit_articles):
                     path = ShardPath(language=language, teacher=teacher, name=f"{stem}-{first:05d}")
                     units.append(
@@ -118,7 +134,7 @@ def _by_name(files: list[str], language: str) -> dict[str, str]:
     """Input shards by the name that their units' files begin with."""
     named: dict[str, str] = {}
     for location in files:
-        stem = PurePosixPath(location).name.removesuffix(".parquet")
+        stem = split(location)[1].removesuffix(".parquet")
         if stem in named:
             raise InputError(
                 f"corpus of '{language}': {named[stem]} and {location} have the same name; expected each input shard to have a name "
@@ -128,8 +144,8 @@ def _by_name(files: list[str], language: str) -> dict[str, str]:
     return named
 
 
-def _footer(location: str) -> tuple[str, list[int]]:
-    """(fingerprint of an input shard, rows of each row group), from its footer alone.
+def _footer(location: str) -> Footer:
+    """An input shard's fingerprint and rows, from its footer alone.
 
     The footer holds sizes, offsets and statistics of every column, and in shards of `mergedistill prepare` a sha256 of the articles.
     In Parquet from elsewhere an edit that keeps all compressed sizes and bounds goes unseen: the price of planning without a scan.
@@ -139,19 +155,18 @@ def _footer(location: str) -> tuple[str, list[int]]:
     filesystem, path = resolve(location)
     with filesystem.open_input_file(path) as file:
         size = file.size()
-        file.seek(size - 8)
-        length = int.from_bytes(file.read(4), "little")
-        file.seek(size - 8 - length)
-        footer = file.read(length)
+        tail = file.read_at(min(size, _TAIL), max(size - _TAIL, 0))
+        length = int.from_bytes(tail[-8:-4], "little")
+        footer = tail[-8 - length : -8] if length + 8 <= len(tail) else file.read_at(length, size - 8 - length)
     digest = hashlib.sha256(f"{size}\0".encode() + footer).hexdigest()
     return digest, [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
 
 
-def _refuse_trained_heldout(units: Iterable[Unit], heldout: str) -> None:
+def _refuse_trained_heldout(trained: Iterable[Unit], heldout: Iterable[Unit]) -> None:
     """Refuse held-out articles that are trained on, too: the student's score would be on what it has seen."""
-    seen = {unit.corpus_fingerprint: unit.corpus for unit in units if not unit.output.startswith(heldout)}
-    for unit in units:
-        if unit.output.startswith(heldout) and unit.corpus_fingerprint in seen:
+    seen = {unit.corpus_fingerprint: unit.corpus for unit in trained}
+    for unit in heldout:
+        if unit.corpus_fingerprint in seen:
             raise InputError(
                 f"{unit.corpus}: is held out and trained on (as {seen[unit.corpus_fingerprint]}); expected [heldout] articles that are "
                 "in no corpus: correct the recipe's globs"
@@ -174,8 +189,8 @@ def _refuse_nulls(metadata: pq.FileMetaData, location: str) -> None:
 
 def _refuse_strangers(standing: list[str], units: Mapping[str, Unit], teachers: Iterable[str]) -> None:
     """Refuse a folder that holds shards of the planned partitions which no unit of the plan makes."""
-    partitions = {location.rsplit("/", 1)[0] for location in units}
-    strangers = [location for location in standing if location.rsplit("/", 1)[0] in partitions and location not in units]
+    partitions = {split(location)[0] for location in units}
+    strangers = [location for location in standing if location not in units and split(location)[0] in partitions]
     if strangers:
         raise InputError(
             f"{strangers[0]}{f' and {len(strangers) - 1} more' if len(strangers) > 1 else ''}: of no unit of this recipe (corpus, "

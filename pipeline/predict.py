@@ -4,12 +4,10 @@ Per teacher one branch: Create(units) | Reshuffle | RunInference(TeacherHandler)
 so a launch after a failure computes only what is missing.
 """
 
-import fcntl
 import os
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +16,21 @@ import numpy as np
 import torch
 from apache_beam.ml.inference.base import RunInference
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
+from pyarrow import fs
 
+from data.contract import parse_path
 from data.identity import Identity, shard_identity, weights_fingerprint
-from data.manifest import listed_shards, write_manifest
+from data.manifest import listed_shards, summarise, write_manifest
 from data.recipe import Recipe
-from data.shards import list_shards, read_shard, read_shards
-from data.storage import TEMPORARY_SUFFIX, join
-from pipeline.label_unit import TeacherHandler, WriteShard, teacher_folder, teacher_vocabulary
+from data.shards import check_identity, list_shards, read_shard
+from data.storage import map_files, resolve
 from pipeline.launch import run_pipeline
-from pipeline.plan import HELDOUT, PREDICTIONS, Plan, make_plan
+from pipeline.plan import HELDOUT, PREDICTIONS, Plan, Unit, make_plan
 from pipeline.progress import watch_files
+from pipeline.shard_lock import clear_partial_files, exclusive
 from pipeline.teacher import choose_dtype
+from pipeline.teacher_files import teacher_folder, teacher_vocabulary
+from pipeline.teacher_handler import TeacherHandler, WriteShard
 from vocab.errors import InputError
 from vocab.folder import load_map, load_union
 from vocab.teacher_vocabulary import TeacherVocabulary
@@ -46,6 +48,7 @@ class PredictResult:
     bytes: int
     seconds: float
     folder: str
+    languages: list[dict[str, Any]]  # of the training predictions: a row a teacher and language, see data.manifest.summarise
 
 
 def predict(
@@ -55,14 +58,14 @@ def predict(
     clock = time.perf_counter()
     names = [*dict.fromkeys(recipe.teacher(name).name for name in teachers)] or [teacher.name for teacher in recipe.teachers]
     identities = {name: teacher_identity(recipe, run, name) for name in names}
-    with _exclusive(run, names):  # before the plan: what another launch is computing would look missing
+    with exclusive(recipe, run, names):  # before the plan: what another launch is computing would look missing
         plan = make_plan(recipe, str(run), identities)
         if plan.missing:
-            _clear_partial_files(run, names)
+            clear_partial_files(recipe, run, names)
             outputs = [unit.output for unit in plan.missing]
             with watch_files(outputs, description="predict", unit="unit", show=show_progress):
                 run_pipeline(lambda pipeline: _branches(pipeline, recipe, run, plan, identities, beam_args), beam_args)
-        return _finish(recipe, run, names, plan, time.perf_counter() - clock)
+        return _finish(recipe, run, identities, plan, time.perf_counter() - clock)
 
 
 def teacher_identity(recipe: Recipe, run: Path, name: str) -> Identity:
@@ -103,7 +106,7 @@ def _resolve_dtype(recipe: Recipe, run: Path, name: str) -> str:
     if recipe.predict.dtype != "auto":
         return recipe.predict.dtype
     for folder in (PREDICTIONS, HELDOUT):
-        for location in list_shards(join(str(run), folder)):
+        for location in list_shards(recipe.shards_below(run, folder)):
             if f"/teacher={name}/" in location:
                 return str(read_shard(location).identity["dtype"])
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -135,18 +138,33 @@ def _branches(
     pipeline: beam.Pipeline, recipe: Recipe, run: Path, plan: Plan, identities: dict[str, Identity], beam_args: Sequence[str]
 ) -> None:
     threads = _threads(beam_args)
+    written = []
     for name, identity in identities.items():
-        units = [unit for unit in plan.missing if unit.teacher == name]
+        units = [replace(unit, output=_anywhere(unit.output)) for unit in plan.missing if unit.teacher == name]
         if not units:
             continue
         handler: Any = TeacherHandler(recipe, name, load_map(run / "vocab", name), identity, threads)
-        _ = (
+        # Each unit is a batch: BatchElements holds the last unit of a bundle back, and DaskRunner drops what a bundle's end emits.
+        written.append(
             pipeline
-            | f"{name}: units" >> beam.Create(units, reshuffle=False)
+            | f"{name}: units" >> beam.Create([[unit] for unit in units], reshuffle=False)
             | f"{name}: reshuffle" >> beam.Reshuffle()
-            | f"{name}: teacher" >> RunInference(handler)
+            | f"{name}: still missing" >> beam.Filter(_is_missing)
+            | f"{name}: teacher" >> RunInference(handler.with_no_batching())
             | f"{name}: write" >> beam.ParDo(WriteShard(identity))
         )
+    _ = written | beam.Flatten()  # DaskRunner computes only what the pipeline's last transform asks for
+
+
+def _anywhere(location: str) -> str:
+    """A location that means the same in a worker's working directory."""
+    return location if "://" in location else os.path.abspath(location)
+
+
+def _is_missing(batch: Sequence[Unit]) -> bool:
+    """Whether a unit is still to be computed: an engine that lost a worker runs what that worker had finished again."""
+    filesystem, path = resolve(batch[0].output)
+    return bool(filesystem.get_file_info(path).type == fs.FileType.NotFound)
 
 
 def _threads(beam_args: Sequence[str]) -> int:
@@ -158,43 +176,31 @@ def _threads(beam_args: Sequence[str]) -> int:
     return max(1, cores // (options.direct_num_workers or cores))
 
 
-@contextmanager
-def _exclusive(run: Path, teachers: Sequence[str]) -> Iterator[None]:
-    """Keep other launches off these teachers' shards. The kernel lets go of a lock however its process ends."""
-    with ExitStack() as stack:
-        for name in teachers:
-            handle = stack.enter_context((run / f".predict-{name}.lock").open("w"))
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise InputError(f"{run}: another predict runs for teacher '{name}'; wait for it, or name other teachers") from None
-        yield
-
-
-def _clear_partial_files(run: Path, teachers: Sequence[str]) -> None:
-    """Remove what a killed launch of these teachers left half-written; finished shards have other names."""
-    for folder in (PREDICTIONS, HELDOUT):
-        for name in teachers:
-            for partial in (run / folder).glob(f"language=*/teacher={name}/.*{TEMPORARY_SUFFIX}"):
-                partial.unlink(missing_ok=True)
-
-
-def _finish(recipe: Recipe, run: Path, teachers: Sequence[str], plan: Plan, seconds: float) -> PredictResult:
-    """The manifests of both folders, and the launch's result, all from the footers.
+def _finish(recipe: Recipe, run: Path, identities: Mapping[str, Identity], plan: Plan, seconds: float) -> PredictResult:
+    """The manifests of both folders, and the launch's result, all from the footers: the plan's, and those of what is new.
 
     A manifest lists these teachers' shards, and of others what it listed before: theirs may be under way in another launch.
     """
-    shards = []
-    for folder in (PREDICTIONS, HELDOUT):
-        location = join(str(run), folder)
+    below = {folder: recipe.shards_below(run, folder) for folder in (PREDICTIONS, HELDOUT)}
+    read = {shard.location: shard for shard in plan.standing}
+    there: dict[str, list[str]] = {}
+    for folder, location in below.items():
         before = listed_shards(location) or set()
-        found = [
-            shard for shard in read_shards(list_shards(location)) if shard.path.teacher in teachers or shard.location in before
-        ]
-        if found:
-            write_manifest(location, recipe, found)
-        shards += [shard for shard in found if shard.location in {unit.output for unit in plan.units}]
-    assert len(shards) == len(plan.units), f"{len(plan.units) - len(shards)} units are missing after a job that reported success"
+        there[folder] = [place for place in list_shards(location) if _teacher(place) in identities or place in before]
+        for shard in map_files(read_shard, [place for place in there[folder] if place not in read]):
+            if shard.path.teacher in identities:  # two runs that share an object store are not kept off each other
+                check_identity(shard, identities[shard.path.teacher])
+            read[shard.location] = shard
+    if lost := {unit.output for unit in plan.units}.difference(*there.values()):  # before the manifest, which says what is whole
+        more = f" and {len(lost) - 1:,} more" if len(lost) > 1 else ""
+        raise InputError(
+            f"{min(lost)}{more}: not there though the job ended well; expected a file for each unit: were files removed while it ran? "
+            "Run the same command again: it computes what is missing"
+        )
+    for folder, location in below.items():
+        if there[folder]:
+            write_manifest(location, recipe, [read[place] for place in there[folder]])
+    shards = [read[unit.output] for unit in plan.units]
     return PredictResult(
         units=len(plan.units),
         computed=len(plan.missing),
@@ -202,5 +208,11 @@ def _finish(recipe: Recipe, run: Path, teachers: Sequence[str], plan: Plan, seco
         masked_positions=sum(shard.report["masked_positions"] for shard in shards),
         bytes=sum(shard.bytes for shard in shards),
         seconds=seconds,
-        folder=join(str(run), PREDICTIONS),
+        folder=below[PREDICTIONS],
+        languages=summarise([read[place] for place in there[PREDICTIONS] if _teacher(place) in identities]),
     )
+
+
+def _teacher(location: str) -> str | None:
+    path = parse_path(location)
+    return path.teacher if path else None

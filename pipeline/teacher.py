@@ -6,6 +6,7 @@ Legend: B batch, T tokens, H hidden size, M masked positions, V rows of the head
 import ctypes
 import threading
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,11 @@ class Teacher:
         """Load from a local folder. A checkpoint without a trained masked-LM head is an InputError."""
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.dtype = choose_dtype(dtype, self.device)
+        self.model = load_masked_lm(folder, name).to(self.device, self.dtype)
         if self.device.type == "cpu":
             _keep_freed_memory()
-        self.model = load_masked_lm(folder, name).to(self.device, self.dtype)
+            for weight in chain(self.model.parameters(), self.model.buffers()):
+                weight.data = weight.data.clone()  # what was loaded are pages of the file, and would change with it
         self.remap = Remap(teacher_map, self.device)
         self._batch = threading.local()  # runners may label on several threads of one process with one model
         self.model.base_model.register_forward_hook(self._gather)

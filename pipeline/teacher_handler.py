@@ -9,7 +9,6 @@ import torch
 from apache_beam.metrics.metric import Metrics
 from apache_beam.ml.inference.base import ModelHandler
 
-from data.examples import Alphabet
 from data.identity import Identity, weights_fingerprint
 from data.recipe import Recipe
 from data.shards import write_shard
@@ -17,7 +16,7 @@ from pipeline.label_unit import Labelled, LoadedTeacher, label_unit
 from pipeline.plan import Unit
 from pipeline.teacher import Teacher
 from pipeline.teacher_files import teacher_vocabulary
-from pipeline.to_union import Spelling
+from pipeline.to_union import Spelling, window_alphabet
 from vocab.errors import InputError
 from vocab.source import model_folder
 from vocab.union import TeacherMap
@@ -41,22 +40,21 @@ class TeacherHandler(ModelHandler[Unit, Labelled, LoadedTeacher]):
             torch.set_num_threads(self._threads)
         teacher = self._teacher
         folder = model_folder(teacher.model, base=self._base, name=teacher.name, revision=teacher.revision, weights=True)
-        found = weights_fingerprint(folder)
-        if found != self._identity["teacher.weights"]:
-            raise InputError(
-                f"teacher '{teacher.name}': the weights in {folder} changed since the launch (found {found[:12]}…, expected "
-                f"{str(self._identity['teacher.weights'])[:12]}…): launch again with one version of the teacher on every worker"
-            )
         vocabulary = teacher_vocabulary(self._recipe, teacher.name, folder, base=self._base)
         spelling = Spelling.of(self._map, longest=self._recipe.examples.max_length - 2)
+        model = Teacher(folder, teacher.name, self._map, str(self._identity["dtype"]))
+        # Now, and not before: what was loaded is what these are of.
+        for what, found in (("weights", weights_fingerprint(folder)), ("tokenizer", vocabulary.tokenizer_fingerprint)):
+            expected = str(self._identity[f"teacher.{what}"])
+            if found != expected:
+                raise InputError(
+                    f"teacher '{teacher.name}': the {what} in {folder} changed since the launch (found {found[:12]}…, expected "
+                    f"{expected[:12]}…): launch again with one version of the teacher on every worker"
+                )
         return LoadedTeacher(
-            model=Teacher(folder, teacher.name, self._map, str(self._identity["dtype"])),
+            model=model,
             vocabulary=vocabulary,
-            alphabet=Alphabet(
-                roles=vocabulary.roles,
-                maskable=self._map.predictable,
-                lengths=None if spelling.one_to_one else spelling.lengths_V,
-            ),
+            alphabet=window_alphabet(vocabulary.roles, self._map, spelling),
             spelling=spelling,
             load_seconds=time.perf_counter() - started,
         )

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from data.examples import Example
-from vocab.roles import UNION_ROLES
+from data.examples import Alphabet, Example
+from vocab.roles import UNION_ROLES, Roles
 from vocab.union import TeacherMap, spell_out
 
 
@@ -49,3 +49,8 @@ def to_union(example: Example, teacher_map: TeacherMap, spelling: Spelling) -> E
         mask_positions=places_T[example.mask_positions].astype(np.uint16),
         label_ids=labels,
     )
+
+
+def window_alphabet(roles: Roles, teacher_map: TeacherMap, spelling: Spelling) -> Alphabet:
+    """What masking needs to know of a teacher's vocabulary."""
+    return Alphabet(roles=roles, maskable=teacher_map.predictable, lengths=None if spelling.one_to_one else spelling.lengths_V)

@@ -13,9 +13,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from data.ahead import ReadAhead
 from data.identity import fingerprint
 from data.shards import Shard
-from data.ahead import ReadAhead
 from student.batch import GOLD_COLUMNS, LANGUAGE_COLUMN, TEACHER_COLUMNS, Batch, Columns, batch_bounds, make_batch
 from student.chance import choices, permutation, random_bits, smoothed
 from student.rows import Cursor, LanguageRows

@@ -29,9 +29,10 @@ from data.recipe_file import parse_recipe, save_recipe
 from data.shards import leaf, list_shards, open_shard, read_shards
 from data.storage import replace_folder
 from data.validate import UnionFacts, validate
-from pipeline.label_unit import Spelling, teacher_folder, to_union
 from pipeline.plan import group_row_groups
 from pipeline.predict import PredictResult, predict
+from pipeline.teacher_files import teacher_folder
+from pipeline.to_union import Spelling, to_union
 from pipeline.token_counts import count_tokens
 from vocab.errors import InputError
 from vocab.folder import build_vocabulary, load_map, load_union
@@ -159,7 +160,8 @@ def test_kill_minus_9_loses_only_units_in_flight(recipe: Recipe, undisturbed: Pa
     make_vocabulary(recipe, run)
     save_recipe(recipe, tmp_path / "recipe.toml")
     program = (
-        "import sys; from pathlib import Path; import time; import pipeline.label_unit as stage; from data.recipe import load_recipe;"
+        "import sys; from pathlib import Path; import time; import pipeline.teacher_handler as stage;"
+        "from data.recipe_file import load_recipe;"
         "from pipeline.predict import predict; label = stage.label_unit;\n"
         "def slow(*arguments):\n    time.sleep(0.2); return label(*arguments)\n"  # so that a kill falls between units
         "stage.label_unit = slow; predict(load_recipe(sys.argv[1]), Path(sys.argv[2]), show_progress=False)"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from data.storage import expand, replace_folder, write_text, write_whole
+from data.storage import expand, join, relative, replace_folder, resolve, split, without_options, write_text, write_whole
 from vocab.errors import InputError
 
 
@@ -19,6 +19,22 @@ def test_a_uri_and_a_path_name_the_same_files(tmp_path: Path) -> None:
         assert expand(f"file://{tmp_path}{pattern}") == [f"file://{name}" for name in local]
     with pytest.raises(InputError, match="expected a path, or a URI that"):
         expand("nosuch://bucket/a.parquet")
+
+
+def test_the_options_of_a_uri_stay_behind_its_path(tmp_path: Path) -> None:
+    """Object stores' own tools take a path as it stands, and so do we: no sign in it is an escape, a space is a space."""
+    folder = "s3://bucket/a %20#ü?endpoint_override=http://127.0.0.1:9000&region=here"
+    file = join(folder, "language=de", "b.parquet")
+    assert file == "s3://bucket/a %20#ü/language=de/b.parquet?endpoint_override=http://127.0.0.1:9000&region=here"
+    assert split(file) == (join(folder, "language=de"), "b.parquet")
+    assert relative(file, folder) == "language=de/b.parquet"
+    assert without_options(file) == "s3://bucket/a %20#ü/language=de/b.parquet"
+    assert resolve(file)[1] == "bucket/a %20#ü/language=de/b.parquet"
+    assert split("/a?b/c?d") == ("/a?b", "c?d")  # on a local disk "?" is a letter
+    odd = tmp_path / "a %20#ü"
+    write_text(f"file://{odd}/a.parquet", "text")
+    assert expand(f"file://{odd}/*.parquet") == [f"file://{odd}/a.parquet"]
+    assert (odd / "a.parquet").read_text() == "text"
 
 
 def test_a_failed_write_leaves_what_stood(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from data.articles import SCHEMA, read_articles
 from data.recipe import Recipe
 from data.recipe_file import parse_recipe
 from data.storage import expand
-from pipeline.label_unit import teacher_folder
+from pipeline.teacher_files import teacher_folder
 from pipeline.token_counts import corpus_scales, count_tokens, pick_articles
 from vocab.errors import InputError
 from vocab.teacher_vocabulary import TeacherVocabulary, read_teacher

@@ -1,0 +1,72 @@
+"""How the labels of a shard agree with those that the teacher gives again: a plain function on arrays.
+
+Logits are logarithms of probabilities. Legend: M masked positions, K top-k.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.logits import LEVELS
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Labels:
+    """The labels of M masked positions, as a shard has them."""
+
+    gold_logits_M: NDArray[np.float16]
+    ids_MK: NDArray[np.uint32]  # best first
+    logits_MK: NDArray[np.float16]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LabelAgreement:
+    """What differs, for each masked position."""
+
+    first_M: NDArray[np.bool_]  # the best id is the same
+    shared_M: NDArray[np.int64]  # ids that are in both top k
+    sum_M: NDArray[np.float64]  # of the |logit differences| of these
+    largest_M: NDArray[np.float64]  # of the same
+    gap_M: NDArray[np.float64]  # how far an id that only one of them has stands above the other's last, at most; else 0
+    label_M: NDArray[np.float64]  # |difference| of the gold id's logits
+
+    def within(self, tolerance: float) -> NDArray[np.bool_]:
+        """[M] Whether all logits agree, and an id that one of them misses is as likely as its last. NaN agrees with nothing."""
+        return (self.largest_M <= tolerance) & (self.gap_M <= tolerance) & (self.label_M <= tolerance)
+
+
+def compare_labels(stored: Labels, again: Labels, *, eight_bit: bool = False) -> LabelAgreement:
+    """Compare the labels of the same M positions with the same K.
+
+    eight_bit: the stored top k was rounded down to the levels of data.logits, and what that changed is no difference.
+    """
+    size = len(stored.gold_logits_M)
+    shared_M = np.zeros(size, dtype=np.int64)
+    sum_M, largest_M, gap_M = np.zeros(size), np.zeros(size), np.zeros(size)
+    stored_MK, again_MK = stored.logits_MK.astype(np.float64), again.logits_MK.astype(np.float64)
+    lower_MK, upper_MK = _before_rounding(stored_MK) if eight_bit else (stored_MK, stored_MK)
+    for m in range(size):
+        both, here, there = np.intersect1d(stored.ids_MK[m], again.ids_MK[m], return_indices=True)
+        difference = np.maximum(lower_MK[m, here] - again_MK[m, there], again_MK[m, there] - upper_MK[m, here]).clip(min=0)
+        shared_M[m], sum_M[m], largest_M[m] = len(both), difference.sum(), difference.max(initial=0.0)
+        extra = np.delete(lower_MK[m], here) - again_MK[m, -1]
+        missed = np.delete(again_MK[m], there) - upper_MK[m, -1]
+        gap_M[m] = np.concatenate((extra, missed)).max(initial=0.0)
+    return LabelAgreement(
+        first_M=stored.ids_MK[:, 0] == again.ids_MK[:, 0],
+        shared_M=shared_M,
+        sum_M=sum_M,
+        largest_M=largest_M,
+        gap_M=gap_M,
+        label_M=np.abs(stored.gold_logits_M.astype(np.float64) - again.gold_logits_M.astype(np.float64)),
+    )
+
+
+def _before_rounding(stored_MK: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The least and the greatest that each logit may have been before it was rounded down to its level."""
+    depths = -LEVELS.astype(np.float64)  # increasing
+    place_MK = np.searchsorted(depths, -stored_MK).clip(max=len(depths) - 1)
+    lower_MK = np.where(place_MK == len(depths) - 1, -np.inf, stored_MK)  # the last level takes all that lies below it
+    upper_MK = np.where(np.isfinite(stored_MK), -depths[np.maximum(place_MK - 1, 0)], np.nan)
+    return lower_MK, upper_MK
