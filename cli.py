@@ -32,12 +32,15 @@ class Group(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         from data.storage_faults import storage_fault
+        from pipeline.job_errors import JobError
         from vocab.errors import InputError
 
         try:
             return super().invoke(ctx)
         except InputError as error:
             raise UserError(str(error)) from None
+        except JobError as error:
+            raise click.ClickException(str(error)) from None
         except OSError as error:
             if fault := storage_fault(error.filename or "the storage", error):
                 raise UserError(str(fault)) from None
@@ -285,15 +288,19 @@ def predict(ctx: click.Context, recipe: str, out: Path, settings: Sequence[str],
 @main.command()
 @click.argument("predictions", type=click.Path(), metavar="PREDICTIONS")
 @click.option("--json", "as_json", is_flag=True, help="The report as JSON on stdout.")
+@click.option("--sample", type=click.IntRange(min=1), metavar="N", help="A quick look: every footer, but N row groups alone.")
 @click.pass_context
-def validate(ctx: click.Context, predictions: str, as_json: bool) -> None:
+def validate(ctx: click.Context, predictions: str, as_json: bool, sample: int | None) -> None:
     """Check every rule of the shard contract on every row. Exit code 0: sound; 1: faults; 2: cannot be read.
+
+    --sample N reads N row groups spread over the files, beside every footer, and the report says so.
 
     \b
     Example:  mergedistill validate runs/mine/predictions
               mergedistill validate runs/mine/predictions --json > report.json
+              mergedistill validate s3://bucket/mine/predictions --sample 100
     """
-    ctx.exit(_validate(predictions, as_json))
+    ctx.exit(_validate(predictions, as_json, sample))
 
 
 @main.command()
@@ -439,7 +446,7 @@ def _predict(recipe: "Recipe", out: Path, beam: Sequence[str], teachers: Sequenc
     )
 
 
-def _validate(predictions: str, as_json: bool = False, union: Path | None = None) -> int:
+def _validate(predictions: str, as_json: bool = False, sample: int | None = None, *, union: Path | None = None) -> int:
     from tqdm import tqdm
 
     from data.validate import UnionFacts, render
@@ -457,7 +464,7 @@ def _validate(predictions: str, as_json: bool = False, union: Path | None = None
             bar.total = total
             bar.update(done - bar.n)
 
-        report = validate_shards(predictions, vocabulary=vocabulary, on_file=on_file)
+        report = validate_shards(predictions, vocabulary=vocabulary, on_file=on_file, sample=sample)
     click.echo(json.dumps(report.to_json(), indent=2, ensure_ascii=False) if as_json else render(report))
     return report.exit_code
 

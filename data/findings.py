@@ -53,6 +53,10 @@ class ListColumn:
         """A value and its place, for people."""
         return f"id {self.values[index]} at place {self.place(index)}"
 
+    def value_at(self, index: int) -> str:
+        """A number and its place, for people."""
+        return f"{self.values[index]:.5g} at place {self.place(index)}"
+
 
 def list_of(table: pa.Table, name: str, numbers: NDArray[np.int64]) -> ListColumn:
     """A table's list column; `numbers` [R] are its rows' numbers in the file."""
@@ -85,7 +89,7 @@ def null_rows(column: pa.ChunkedArray) -> NDArray[np.bool_]:
     null = np.zeros(len(column), dtype=np.bool_)
     if column.null_count:
         null |= column.is_null().to_numpy()
-    if pa.types.is_list(column.type):
+    if pa.types.is_list(column.type) and column.type.value_field.nullable:
         inner = pc.list_flatten(column)
         if inner.null_count:
             null[pc.list_parent_indices(column).filter(inner.is_null()).to_numpy()] = True

@@ -10,8 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import TypeAdapter, ValidationError
 
-from data.contract import IDENTITY_KEY, REPORT_KEY, SCHEMA, SCHEMA_VERSION, UNIT_KEY, ShardPath
+from data.contract import CHECKSUM_KEY, IDENTITY_KEY, REPORT_KEY, SCHEMA, SCHEMA_VERSION, UNIT_KEY, ShardPath
 from data.recipe import Examples, Language, Name, Predict
+from data.shards import checksum_holds
 
 # (rule, column or field, found, expected)
 FrameFault: TypeAlias = tuple[str, str | None, str, str]
@@ -56,6 +57,7 @@ FIELDS: dict[bytes, dict[str, Test]] = {
             f"{SCHEMA_VERSION}, which this program knows",
         ),
         "top_k": _setting(Predict, "top_k"),
+        "logits": _setting(Predict, "logits"),
         "dtype": _setting(Predict, "dtype"),
         "seed": _integer(0),
         **{f"examples.{key}": _setting(Examples, key) for key in Examples.model_fields},
@@ -110,8 +112,9 @@ def _describe(field: pa.Field) -> str:
     return f"{field.type}{'' if field.nullable else ' not null'}"
 
 
-def read_footer(metadata: Mapping[bytes, bytes], faults: list[FrameFault]) -> dict[bytes, dict[str, Any] | None]:
+def read_footer(footer: pq.FileMetaData, faults: list[FrameFault]) -> dict[bytes, dict[str, Any] | None]:
     """Identity, unit and report by footer key, each None if it is not there or not whole; what is wrong joins `faults`."""
+    metadata: Mapping[bytes, bytes] = footer.metadata or {}
     parts: dict[bytes, dict[str, Any] | None] = {}
     for key, fields in FIELDS.items():
         parts[key] = None
@@ -133,6 +136,12 @@ def read_footer(metadata: Mapping[bytes, bytes], faults: list[FrameFault]) -> di
             faults.append((rule, f"{short}.{name}", repr(content[name]) if name in content else "nothing", expected))
         if not wrong:
             parts[key] = content
+    if CHECKSUM_KEY not in metadata:
+        faults.append(
+            ("footer.missing", "checksum", f"no metadata '{CHECKSUM_KEY.decode()}'", "a sha256 of the rest of the footer")
+        )
+    elif not any(rule in ("footer.missing", "footer.json") for rule, *_ in faults) and not checksum_holds(footer):
+        faults.append(("footer.checksum", "checksum", metadata[CHECKSUM_KEY].decode(errors="replace"), "the sha256 of the footer"))
     return parts
 
 

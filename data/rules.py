@@ -23,6 +23,7 @@ class Limits:
     """What the rules need to know from outside the rows."""
 
     top_k: int
+    in_steps: bool  # whether the top k's logits are in 8-bit steps
     max_length: int  # tokens of a window, special tokens included
     mask_rate: float
     whole_word: bool
@@ -59,7 +60,7 @@ def check_rows(table: pa.Table, first_row: int, limits: Limits) -> Iterator[Find
         aligned &= right
     if not aligned.all():  # the other rows can still be judged, position by position
         table, numbers = table.filter(pa.array(aligned)), numbers[aligned]
-    yield from check_labels(table, numbers, limits.top_k, limits.union_size)
+    yield from check_labels(table, numbers, limits.top_k, limits.union_size, in_steps=limits.in_steps)
 
 
 def _check_names(table: pa.Table, numbers: NDArray[np.int64]) -> Iterator[Finding]:

@@ -1,6 +1,6 @@
 """One shard under every rule that needs no other shard: it opens, its frame is the contract's, each of its rows is legal."""
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,11 +14,13 @@ from data.contract import IDENTITY_KEY, REPORT_KEY, SCHEMA, UNIT_KEY, ShardPath
 from data.findings import LISTED, Finding
 from data.footer_rules import FrameFault, check_path, check_schema, read_footer
 from data.rules import Limits, check_rows
-from data.shards import open_shard
+from data.shards import leaf, open_shard
 from data.validation_report import Fault
 from data.window_rules import check_windows, hash_articles
 from vocab.errors import InputError
 from vocab.roles import UNION_ROLES
+
+BLOCK_ROWS = 1024  # checked at once: their arrays stay in a core's cache, which a whole row group's would not
 
 
 @dataclass(kw_only=True, slots=True)
@@ -32,7 +34,10 @@ class ShardCheck:
     faults: list[Fault] = field(default_factory=list)
     identity: dict[str, Any] | None = None  # None if not whole
     unit: dict[str, Any] | None = None
-    rows: int = 0
+    row_groups: int = 0
+    row_groups_read: int = 0
+    empty: bool = False  # a whole file that holds no row
+    rows: int = 0  # of the row groups read, as are the masked positions
     masked_positions: int = 0
     masks_shown: int = 0  # tokens that are the mask token
     articles: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))  # see window_rules.hash_articles
@@ -65,14 +70,19 @@ class ShardCheck:
                 self.faults.append(fault)
 
 
-def check_shard(location: str, name: str, path: ShardPath, size: int, union_size: int | None) -> ShardCheck:
-    """Check one shard. Never raises for what a file holds: whatever cannot be read is a fault."""
+def check_shard(
+    location: str, name: str, path: ShardPath, size: int, union_size: int | None, groups: Container[int] | None = None
+) -> ShardCheck:
+    """Check one shard: its frame, and the rows of all its row groups, or of those in `groups` alone.
+
+    Never raises for what a file holds: whatever cannot be read is a fault.
+    """
     check = ShardCheck(location=location, name=name, path=path, bytes=size)
     frame: list[FrameFault] = []
     try:
         file = open_shard(location)
         frame += check_schema(file)
-        parts = read_footer(file.metadata.metadata or {}, frame)
+        parts = read_footer(file.metadata, frame)
     except InputError as error:
         reason = str(error).partition("(")[2].rpartition(")")[0]
         check.fault("file.unreadable", None, f"{size:,} bytes that are no whole Parquet file ({reason})", "a Parquet file")
@@ -84,24 +94,32 @@ def check_shard(location: str, name: str, path: ShardPath, size: int, union_size
     for fault in (*frame, *check_path(path, check.unit)):
         check.fault(*fault)
     legible = _legible(file.schema_arrow)
-    _check_groups(check, file, union_size, legible)
-    report = parts[REPORT_KEY]
-    if report is not None and legible and not any(fault.rule == "file.damaged" for fault in check.faults):
+    _check_groups(check, file, union_size, legible, groups)
+    report, whole = parts[REPORT_KEY], check.row_groups_read == check.row_groups
+    if report is not None and legible and whole and not any(fault.rule == "file.damaged" for fault in check.faults):
         for key, counted in (("rows", check.rows), ("masked_positions", check.masked_positions)):
             if report[key] != counted:
                 check.fault(f"report.{key}", f"report.{key}", f"{report[key]:,} in the footer", f"{counted:,}, as the file holds")
     return check
 
 
-def _check_groups(check: ShardCheck, file: pq.ParquetFile, union_size: int | None, legible: bool) -> None:
-    """Read every page, a row group at a time, and check its rows; one that cannot be read is a fault, and the others go on.
+def _check_groups(
+    check: ShardCheck, file: pq.ParquetFile, union_size: int | None, legible: bool, groups: Container[int] | None
+) -> None:
+    """Read every page (of `groups`), a row group at a time, and check its rows; one that cannot be read is a fault, the others go on.
 
     With columns that are not the contract's (`legible` is False) the pages alone are checked.
     """
     names: list[pa.Table] = []
     first = 0
-    for group in range(file.metadata.num_row_groups):
+    check.row_groups = file.metadata.num_row_groups
+    for group in range(check.row_groups):
         rows = file.metadata.row_group(group).num_rows
+        if groups is not None and group not in groups:
+            first += rows
+            continue
+        check.row_groups_read += 1
+        check.rows += rows
         try:
             table = file.read_row_group(group, use_threads=False)
             if table.num_rows != rows:
@@ -113,18 +131,21 @@ def _check_groups(check: ShardCheck, file: pq.ParquetFile, union_size: int | Non
         else:
             if legible:
                 names.append(table.select(["doc_id", "window"]).append_column("row", pa.array(np.arange(first, first + rows))))
-                check.row_faults(check_rows(table, first, _limits(check.identity, table, union_size)), names[-1])
+                limits = _limits(check.identity, table, union_size)
+                for start in range(0, rows, BLOCK_ROWS):
+                    check.row_faults(check_rows(table.slice(start, BLOCK_ROWS), first + start, limits), names[-1])
                 check.masked_positions += pc.sum(pc.list_value_length(table["mask_positions"])).as_py() or 0
-                shown = pc.sum(pc.equal(pc.list_flatten(table["input_ids"]), UNION_ROLES.mask)).as_py()
-                check.masks_shown += shown or 0
+                check.masks_shown += int(np.count_nonzero(leaf(table["input_ids"])[0] == UNION_ROLES.mask))
         first += rows
-    check.rows = first
+    check.empty = first == 0
     if first != file.metadata.num_rows:
         found = f"{file.metadata.num_rows:,} rows in the footer, {first:,} in its row groups"
         check.fault("file.damaged", None, found, "the same number")
     if names:
         every = pa.concat_tables(names).drop_null()
-        check.row_faults(check_windows(every, check.identity["examples.maskings"] if check.identity is not None else 1), every)
+        # A window's maskings may lie on both sides of a row group's end.
+        maskings = check.identity["examples.maskings"] if check.identity is not None and groups is None else 1
+        check.row_faults(check_windows(every, maskings), every)
         check.articles = hash_articles(every["doc_id"])
 
 
@@ -141,6 +162,7 @@ def _limits(identity: dict[str, Any] | None, table: pa.Table, union_size: int | 
     if identity is not None:
         return Limits(
             top_k=identity["top_k"],
+            in_steps=identity["logits"] == "8-bit",
             max_length=identity["examples.max_length"],
             mask_rate=identity["examples.mask_rate"],
             whole_word=identity["examples.masking"] == "whole-word",
@@ -149,7 +171,7 @@ def _limits(identity: dict[str, Any] | None, table: pa.Table, union_size: int | 
     # The footer is at fault already; its rows are still held to what any identity allows.
     masked, top = (pc.sum(pc.list_value_length(table[name])).as_py() or 0 for name in ("mask_positions", "topk_ids"))
     top_k = max(1, round(top / max(1, masked)))
-    return Limits(top_k=top_k, max_length=65_535, mask_rate=1.0, whole_word=True, union_size=union_size)
+    return Limits(top_k=top_k, in_steps=False, max_length=65_535, mask_rate=1.0, whole_word=True, union_size=union_size)
 
 
 def _damaged_columns(file: pq.ParquetFile, group: int) -> list[tuple[str | None, str]]:

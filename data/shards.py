@@ -12,12 +12,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from data.contract import IDENTITY_KEY, REPORT_KEY, SCHEMA, UNIT_KEY, ShardPath, parse_path
+from data.contract import CHECKSUM_KEY, PART_KEYS, SCHEMA, ShardPath, footer_checksum, parse_path
 from data.identity import differences
 from data.storage import expand, join, resolve, write_whole
 from vocab.errors import InputError
 
-ROW_GROUP_ROWS = 1024  # rows (windows) a row group: the grain of the student's stream
+ROW_GROUP_ROWS = 4096  # rows (windows) a row group at most: the grain of the student's stream
+ROW_GROUP_BYTES = 32 << 20  # before encoding, about: what bounds a row group where top_k is large
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,12 +39,17 @@ def write_shard(
     location: str, table: pa.Table, *, identity: Mapping[str, Any], unit: Mapping[str, Any], report: Mapping[str, Any]
 ) -> None:
     """Write one shard whole: temporary name, footer checked, rename. `table` has the contract's schema, or its gold columns."""
-    footer = {IDENTITY_KEY: identity, UNIT_KEY: unit, REPORT_KEY: report}
-    metadata = {key: json.dumps(value, ensure_ascii=False).encode() for key, value in footer.items()}
+    values = zip(PART_KEYS, (identity, unit, report), strict=True)
+    metadata = {key: json.dumps(value, ensure_ascii=False).encode() for key, value in values}
+    most = row_group_rows(table)
+    group_rows = [min(most, table.num_rows - start) for start in range(0, table.num_rows, most)]
+    metadata[CHECKSUM_KEY] = json.dumps(footer_checksum(metadata, group_rows)).encode()
+    options = encoding(table.schema, in_steps=identity.get("logits") == "8-bit")
 
     def write(out: pa.NativeFile) -> None:
-        with pq.ParquetWriter(out, table.schema.with_metadata(metadata), **_encoding(table.schema)) as writer:
-            writer.write_table(table.replace_schema_metadata(metadata), row_group_size=ROW_GROUP_ROWS)
+        with pq.ParquetWriter(out, table.schema.with_metadata(metadata), **options) as writer:
+            if group_rows:
+                writer.write_table(table.replace_schema_metadata(metadata), row_group_size=most)
 
     def check(temporary: str) -> None:
         filesystem, path = resolve(temporary)
@@ -53,14 +59,33 @@ def write_shard(
     write_whole(location, write, check)
 
 
-def _encoding(schema: pa.Schema) -> dict[str, Any]:
-    # Byte-stream-split puts the bytes of one significance together, which zstd then packs; DuckDB cannot read it on float16.
-    lists = [field.name for field in schema if pa.types.is_list(field.type)]
-    halves = [name for name in lists if pa.types.is_float16(schema.field(name).type.value_type)]
+def row_group_rows(table: pa.Table) -> int:
+    """The rows of each of a shard's row groups, but for the last."""
+    each = int(table.nbytes) // max(1, int(table.num_rows))  # bytes a row
+    return min(ROW_GROUP_ROWS, max(1, ROW_GROUP_BYTES // max(1, each)))
+
+
+def encoding(schema: pa.Schema, *, in_steps: bool) -> dict[str, Any]:
+    """The writer's options: what `tests/benchmarks/bench_size.py` found to be smallest among what is written and read fast enough.
+
+    Positions share much of their top k: a dictionary's short numbers (of ids; of levels, in 8-bit steps) let zstd find the same run of
+    ids again. Other ids: byte-stream-split puts the bytes of one significance together. Masked positions grow by small steps. Exact
+    logits stay plain, since DuckDB reads no byte-stream-split on float16; there zstd needs a level of 6 or more.
+    """
+    leaves = {field.name: f"{field.name}.list.element" for field in schema if pa.types.is_list(field.type)}
+    dictionaries = {"topk_ids", "topk_logits"} if in_steps else {"topk_ids"}
+    halves = {name for name in leaves if pa.types.is_float16(schema.field(name).type.value_type)}
     return {
         "compression": "zstd",
-        "use_dictionary": ["doc_id"],
-        "column_encoding": {f"{name}.list.element": "PLAIN" if name in halves else "BYTE_STREAM_SPLIT" for name in lists},
+        "compression_level": 9,
+        "use_dictionary": ["doc_id", *(leaf for name, leaf in leaves.items() if name in dictionaries)],
+        "dictionary_pagesize_limit": 16 << 20,  # above it a dictionary is given up for plain values
+        "column_encoding": {
+            leaf: "PLAIN" if name in halves else "DELTA_BINARY_PACKED" if name == "mask_positions" else "BYTE_STREAM_SPLIT"
+            for name, leaf in leaves.items()
+            if name not in dictionaries
+        },
+        "write_statistics": ["doc_id", "window"],  # least and greatest values of a list help no query
         "write_page_checksum": True,
         "store_schema": True,
     }
@@ -70,7 +95,9 @@ def open_shard(location: str) -> pq.ParquetFile:
     """A shard, opened with page checksums verified: a flipped bit is an error (OSError) at read, and not a label."""
     filesystem, path = resolve(location)
     try:
-        return pq.ParquetFile(filesystem.open_input_file(path), page_checksum_verification=True)
+        # What lies far is fetched a row group at a time, its columns side by side: 8 requests one after the other would wait 8 times.
+        far = "://" in location
+        return pq.ParquetFile(filesystem.open_input_file(path), page_checksum_verification=True, pre_buffer=far)
     except (pa.ArrowInvalid, OSError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(
@@ -85,15 +112,18 @@ def read_shard(location: str) -> Shard:
         raise InputError(f"{location}: expected a path language=…/teacher=…/<name>.parquet, as `mergedistill predict` writes it")
     file = open_shard(location)
     metadata = file.metadata.metadata or {}
-    missing = [key.decode() for key in (IDENTITY_KEY, UNIT_KEY, REPORT_KEY) if key not in metadata]
+    missing = [key.decode() for key in (*PART_KEYS, CHECKSUM_KEY) if key not in metadata]
     if missing:
         raise InputError(
-            f"{location}: its footer lacks {', '.join(missing)}: not a shard of `mergedistill predict`, or a damaged one"
+            f"{location}: its footer lacks {', '.join(missing)}: not a shard of this version of `mergedistill predict`, or a damaged "
+            "one; remove it and run `mergedistill predict` again"
         )
-    try:
-        identity, unit, report = (json.loads(metadata[key]) for key in (IDENTITY_KEY, UNIT_KEY, REPORT_KEY))
-    except ValueError as error:
-        raise InputError(f"{location}: its footer is damaged ({error}); remove it and run `mergedistill predict` again") from None
+    if not checksum_holds(file.metadata):
+        raise InputError(
+            f"{location}: its footer is damaged (its {CHECKSUM_KEY.decode()} is of other content); "
+            "remove it and run `mergedistill predict` again"
+        )
+    identity, unit, report = (json.loads(metadata[key]) for key in PART_KEYS)
     filesystem, inner = resolve(location)
     return Shard(
         location=location,
@@ -105,6 +135,12 @@ def read_shard(location: str) -> Shard:
         row_groups=file.metadata.num_row_groups,
         bytes=filesystem.get_file_info(inner).size,
     )
+
+
+def checksum_holds(footer: pq.FileMetaData) -> bool:
+    """Whether a footer's checksum is that of its identity, unit, report and row groups. All four are there."""
+    group_rows = [footer.row_group(group).num_rows for group in range(footer.num_row_groups)]
+    return bool(footer.metadata[CHECKSUM_KEY] == json.dumps(footer_checksum(footer.metadata, group_rows)).encode())
 
 
 def list_shards(predictions: str) -> list[str]:
@@ -132,9 +168,9 @@ def check_identity(shard: Shard, expected: Mapping[str, Any]) -> None:
 
 def leaf(column: pa.ChunkedArray | pa.Array) -> tuple[NDArray[Any], NDArray[np.int32]]:
     """The values and offsets of a list column, without a copy where it is one chunk: row i is values[offsets[i]:offsets[i + 1]]."""
-    array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-    if isinstance(array, pa.ChunkedArray):
-        array = array.chunk(0)
+    array = column
+    if isinstance(column, pa.ChunkedArray):  # combine_chunks copies even a single chunk
+        array = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
     offsets = array.offsets.to_numpy()
     return array.values.to_numpy(zero_copy_only=True), offsets
 

@@ -4,10 +4,11 @@ The rules lie by what they need: `data.rules` and `data.label_rules` one row, `d
 `data.footer_rules` a file's frame, `data.shard_rules` one whole shard, `data.folder_rules` the shards of a folder.
 """
 
+import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
 
 import pyarrow as pa
 from pyarrow import fs
@@ -16,6 +17,7 @@ from data.contract import ShardPath, parse_path
 from data.folder_rules import UnionFacts, check_folder, missing_units
 from data.manifest import MANIFEST
 from data.shard_rules import ShardCheck, check_shard
+from data.shards import open_shard
 from data.storage import TEMPORARY_SUFFIX, join, resolve
 from data.validation_report import Fault, Report, Totals, render
 
@@ -28,13 +30,21 @@ _SHOWN, _SHOWN_MARGIN, _SHOWN_FROM = 0.8, 0.05, 10_000
 
 
 def validate(
-    predictions: str, *, vocabulary: UnionFacts | None = None, on_file: Progress | None = None, workers: int | None = None
+    predictions: str,
+    *,
+    vocabulary: UnionFacts | None = None,
+    on_file: Progress | None = None,
+    workers: int | None = None,
+    sample: int | None = None,
 ) -> Report:
     """Check every rule of the contract on every row of every shard below a folder (a path or URI).
 
     vocabulary  the union that the shards' ids should be of; None: ids are not held to its size, and a note says so
     on_file     called in this thread after each file
-    workers     threads, one file each; as many as there are processors unless given. A thread holds one row group
+    workers     threads, one file each; as many as there are processors unless given (several each, where files lie behind a URI and
+                are waited for). A thread holds one row group
+    sample      a quick look: read so many row groups alone, spread over the files and the same ones each time, but every footer. The
+                rules that need all rows (the counts in the footer, the maskings of a window) are left out; the report says so
 
     Nothing that a file holds raises: whatever cannot be read is a fault, and a folder without shards a report whose `error` is set.
     """
@@ -50,7 +60,11 @@ def validate(
         report.error = _no_shards(predictions, len(shards))
         return report
     report.files, report.bytes = len(shards), sum(shards.values())
-    checks = _check_all(predictions, shards, paths, vocabulary, on_file, workers or os.cpu_count() or 1)
+    workers = workers or (os.cpu_count() or 1) * (4 if "://" in str(predictions) else 1)
+    with ThreadPoolExecutor(workers) as pool:
+        chosen = None if sample is None else _sample(predictions, [name for name in paths if paths[name]], sample, pool)
+        checks = _check_all(predictions, shards, paths, vocabulary, on_file, chosen, pool)
+    report.row_groups, report.row_groups_read = (sum(getattr(c, key) for c in checks) for key in ("row_groups", "row_groups_read"))
     faults = [fault for check in checks for fault in check.faults]
     faults += [_misplaced(name) for name, path in paths.items() if path is None]
     faults += check_folder(checks, vocabulary)
@@ -79,26 +93,45 @@ def _path(name: str) -> ShardPath | None:
     return parse_path(name) if name.count("/") == 2 and not name.startswith("/") else None
 
 
+def _sample(predictions: str, names: Sequence[str], size: int, pool: Executor) -> dict[str, set[int]] | None:
+    """The row groups to read of each file; None if `size` takes in all. Each file's first pick comes before any one's second."""
+
+    def draws(name: str) -> list[tuple[int, bytes, str, int]]:
+        try:
+            groups = open_shard(join(predictions, name)).metadata.num_row_groups
+        except Exception:  # the check of the file will say what is wrong
+            return []
+        keyed = sorted((hashlib.sha256(f"{name}\0{group}".encode()).digest(), group) for group in range(groups))
+        return [(pick, key, name, group) for pick, (key, group) in enumerate(keyed)]
+
+    every = sorted(draw for of_file in pool.map(draws, names) for draw in of_file)
+    chosen: dict[str, set[int]] = {name: set() for name in names}
+    for _, _, name, group in every[:size]:
+        chosen[name].add(group)
+    return chosen if size < len(every) else None
+
+
 def _check_all(
     predictions: str,
     shards: dict[str, int],
     paths: dict[str, ShardPath | None],
     vocabulary: UnionFacts | None,
     on_file: Progress | None,
-    workers: int,
+    chosen: dict[str, set[int]] | None,
+    pool: Executor,
 ) -> list[ShardCheck]:
     """The checks of all shards, in the order of their names."""
     links = vocabulary.links if vocabulary is not None else {}
-    with ThreadPoolExecutor(workers) as pool:
-        waiting = {
-            pool.submit(check_shard, join(predictions, name), name, path, shards[name], links.get(path.teacher, (None,))[0]): name
-            for name, path in paths.items()
-            if path is not None
-        }
-        for done, future in enumerate(as_completed(waiting), start=1):
-            future.result()  # a bug of ours ends the run here
-            if on_file is not None:
-                on_file(done, len(waiting), waiting[future])
+
+    def check(name: str, path: ShardPath) -> ShardCheck:
+        groups = None if chosen is None else chosen[name]
+        return check_shard(join(predictions, name), name, path, shards[name], links.get(path.teacher, (None,))[0], groups)
+
+    waiting = {pool.submit(check, name, path): name for name, path in paths.items() if path is not None}
+    for done, future in enumerate(as_completed(waiting), start=1):
+        future.result()  # a bug of ours ends the run here
+        if on_file is not None:
+            on_file(done, len(waiting), waiting[future])
     return [future.result() for future in waiting]
 
 
@@ -121,7 +154,7 @@ def _notes(names: dict[str, int], checks: list[ShardCheck], vocabulary: UnionFac
     for name in names:
         if name.endswith(TEMPORARY_SUFFIX):
             yield f"{name}: left by a job that died, or being written now; no reader looks at it: remove it if no job runs"
-    empty = [check.name for check in checks if check.rows == 0 and not check.faults]
+    empty = [check.name for check in checks if check.empty and not check.faults]
     if empty:
         listed = f"{', '.join(empty[:3])}{', …' if len(empty) > 3 else ''}"
         yield f"shards that hold no row, for their articles gave no window: {len(empty):,} ({listed})"

@@ -41,6 +41,8 @@ class Report:
     languages: dict[str, dict[str, Totals]] = field(default_factory=dict)  # language → teacher → totals
     files: int = 0
     bytes: int = 0
+    row_groups: int = 0
+    row_groups_read: int = 0  # fewer in a quick look
     faults: list[Fault] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -55,8 +57,13 @@ class Report:
         return sum(totals.masked_positions for teachers in self.languages.values() for totals in teachers.values())
 
     @property
+    def sampled(self) -> bool:
+        """Only some row groups were read."""
+        return self.row_groups_read < self.row_groups
+
+    @property
     def sound(self) -> bool:
-        """Every rule holds on every row."""
+        """No fault was found: every rule holds on every row, or where `sampled` on what was read."""
         return self.error is None and not self.faults
 
     @property
@@ -75,6 +82,9 @@ class Report:
             "rows": self.rows,
             "masked_positions": self.masked_positions,
             "bytes": self.bytes,
+            "sampled": self.sampled,
+            "row_groups": self.row_groups,
+            "row_groups_read": self.row_groups_read,
             "languages": {
                 language: {teacher: asdict(totals) for teacher, totals in sorted(teachers.items())}
                 for language, teachers in sorted(self.languages.items())
@@ -128,11 +138,15 @@ def _place(fault: Fault) -> str:
 
 
 def _verdict(report: Report) -> str:
+    if report.sampled:
+        share = report.row_groups_read / report.row_groups
+        read = f"{report.row_groups_read:,} of {report.row_groups:,} row groups read ({share:.1%}), and every footer"
     if report.sound:
-        return "sound: every rule of the contract holds on every row"
+        return f"sampled: no fault found; {read}" if report.sampled else "sound: every rule of the contract holds on every row"
     files = len({fault.file for fault in report.faults})
     rules = len({(fault.file, fault.rule) for fault in report.faults})
     return (
         f"NOT SOUND: {rules:,} {'rules' if rules > 1 else 'rule'} broken in {files:,} {'files' if files > 1 else 'file'}. "
         "Remove the files named above and run `mergedistill predict` again: it computes only what is missing"
+        f"{f' (sampled: {read}; others may be at fault, too)' if report.sampled else ''}"
     )

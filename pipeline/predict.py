@@ -16,17 +16,16 @@ import numpy as np
 import torch
 from apache_beam.ml.inference.base import RunInference
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
-from pyarrow import fs
 
 from data.contract import parse_path
 from data.identity import Identity, shard_identity, weights_fingerprint
 from data.manifest import listed_shards, summarise, write_manifest
 from data.recipe import Recipe
 from data.shards import check_identity, list_shards, read_shard
-from data.storage import map_files, resolve
+from data.storage import map_files
 from pipeline.launch import run_pipeline
 from pipeline.plan import HELDOUT, PREDICTIONS, Plan, Unit, make_plan
-from pipeline.progress import watch_files
+from pipeline.progress import existing, watch_files
 from pipeline.shard_lock import clear_partial_files, exclusive
 from pipeline.teacher import choose_dtype
 from pipeline.teacher_files import teacher_folder, teacher_vocabulary
@@ -65,6 +64,7 @@ def predict(
             outputs = [unit.output for unit in plan.missing]
             with watch_files(outputs, description="predict", unit="unit", show=show_progress):
                 run_pipeline(lambda pipeline: _branches(pipeline, recipe, run, plan, identities, beam_args), beam_args)
+            clear_partial_files(recipe, run, names)  # of workers that were killed, where the engine did their work again
         return _finish(recipe, run, identities, plan, time.perf_counter() - clock)
 
 
@@ -163,8 +163,7 @@ def _anywhere(location: str) -> str:
 
 def _is_missing(batch: Sequence[Unit]) -> bool:
     """Whether a unit is still to be computed: an engine that lost a worker runs what that worker had finished again."""
-    filesystem, path = resolve(batch[0].output)
-    return bool(filesystem.get_file_info(path).type == fs.FileType.NotFound)
+    return not any(existing({unit.output for unit in batch}))
 
 
 def _threads(beam_args: Sequence[str]) -> int:

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from data.examples import Example
+from pipeline.packed_linear import pack_linears
 from pipeline.topk import Candidates, Remap, TopK, no_labels, select
 from vocab.errors import InputError
 from vocab.union import TeacherMap
@@ -32,6 +33,7 @@ class Teacher:
             _keep_freed_memory()
             for weight in chain(self.model.parameters(), self.model.buffers()):
                 weight.data = weight.data.clone()  # what was loaded are pages of the file, and would change with it
+            pack_linears(self.model, tokens=4096)
         self.remap = Remap(teacher_map, self.device)
         self._batch = threading.local()  # runners may label on several threads of one process with one model
         self.model.base_model.register_forward_hook(self._gather)

@@ -1,5 +1,6 @@
 """The Beam parts of stage 1: a teacher as RunInference sees it, and the step that makes a labelled unit durable and counts it."""
 
+import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -14,12 +15,15 @@ from data.recipe import Recipe
 from data.shards import write_shard
 from pipeline.label_unit import Labelled, LoadedTeacher, label_unit
 from pipeline.plan import Unit
+from pipeline.progress import existing
 from pipeline.teacher import Teacher
 from pipeline.teacher_files import teacher_vocabulary
 from pipeline.to_union import Spelling, window_alphabet
 from vocab.errors import InputError
 from vocab.source import model_folder
 from vocab.union import TeacherMap
+
+_LOADING = threading.Lock()  # transformers changes torch's globals while it loads: two models loaded at once both lack weights
 
 
 class TeacherHandler(ModelHandler[Unit, Labelled, LoadedTeacher]):
@@ -35,32 +39,30 @@ class TeacherHandler(ModelHandler[Unit, Labelled, LoadedTeacher]):
         self._map, self._identity, self._threads = teacher_map, identity, threads
 
     def load_model(self) -> LoadedTeacher:
-        started = time.perf_counter()
-        if self._threads:
-            torch.set_num_threads(self._threads)
-        teacher = self._teacher
-        folder = model_folder(teacher.model, base=self._base, name=teacher.name, revision=teacher.revision, weights=True)
-        vocabulary = teacher_vocabulary(self._recipe, teacher.name, folder, base=self._base)
-        spelling = Spelling.of(self._map, longest=self._recipe.examples.max_length - 2)
-        model = Teacher(folder, teacher.name, self._map, str(self._identity["dtype"]))
-        # Now, and not before: what was loaded is what these are of.
-        for what, found in (("weights", weights_fingerprint(folder)), ("tokenizer", vocabulary.tokenizer_fingerprint)):
-            expected = str(self._identity[f"teacher.{what}"])
-            if found != expected:
-                raise InputError(
-                    f"teacher '{teacher.name}': the {what} in {folder} changed since the launch (found {found[:12]}…, expected "
-                    f"{expected[:12]}…): launch again with one version of the teacher on every worker"
-                )
-        return LoadedTeacher(
-            model=model,
-            vocabulary=vocabulary,
-            alphabet=window_alphabet(vocabulary.roles, self._map, spelling),
-            spelling=spelling,
-            load_seconds=time.perf_counter() - started,
-        )
-
-    def batch_elements_kwargs(self) -> dict[str, int]:
-        return {"min_batch_size": 1, "max_batch_size": 1}
+        with _LOADING:
+            started = time.perf_counter()
+            if self._threads:
+                torch.set_num_threads(self._threads)
+            teacher = self._teacher
+            folder = model_folder(teacher.model, base=self._base, name=teacher.name, revision=teacher.revision, weights=True)
+            vocabulary = teacher_vocabulary(self._recipe, teacher.name, folder, base=self._base)
+            spelling = Spelling.of(self._map, longest=self._recipe.examples.max_length - 2)
+            model = Teacher(folder, teacher.name, self._map, str(self._identity["dtype"]))
+            # Now, and not before: what was loaded is what these are of.
+            for what, found in (("weights", weights_fingerprint(folder)), ("tokenizer", vocabulary.tokenizer_fingerprint)):
+                expected = str(self._identity[f"teacher.{what}"])
+                if found != expected:
+                    raise InputError(
+                        f"teacher '{teacher.name}': the {what} in {folder} changed since the launch (found {found[:12]}…, expected "
+                        f"{expected[:12]}…): launch again with one version of the teacher on every worker"
+                    )
+            return LoadedTeacher(
+                model=model,
+                vocabulary=vocabulary,
+                alphabet=window_alphabet(vocabulary.roles, self._map, spelling),
+                spelling=spelling,
+                load_seconds=time.perf_counter() - started,
+            )
 
     def run_inference(
         self, batch: Sequence[Unit], model: LoadedTeacher, inference_args: dict[str, Any] | None = None
@@ -77,8 +79,9 @@ class WriteShard(beam.DoFn):
 
     def process(self, labelled: Labelled) -> Iterator[str]:
         unit = labelled.unit
-        write_shard(unit.output, labelled.table, identity=self._identity, unit=unit.facts(), report=labelled.report)
-        _count(labelled)
+        if not any(existing({unit.output})):  # a worker given up for dead may have written it: the first computation stays
+            write_shard(unit.output, labelled.table, identity=self._identity, unit=unit.facts(), report=labelled.report)
+            _count(labelled)
         yield unit.output
 
 

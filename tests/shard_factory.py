@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from data.contract import SCHEMA, ShardPath
 from data.folder_rules import UnionFacts
+from data.logits import in_steps
 from data.shards import list_column, write_shard
 from vocab.roles import UNION_ROLES
 
@@ -29,6 +30,7 @@ def make_identity(teacher: str = "gbert", **changes: Any) -> dict[str, Any]:
     identity: dict[str, Any] = {
         "schema_version": 1,
         "top_k": 4,
+        "logits": "float16",
         "dtype": "auto",
         "seed": 0,
         "examples.max_length": 24,
@@ -82,6 +84,8 @@ def make_table(identity: dict[str, Any], *, articles: int = 8, name: str = "arti
     count_R = np.array([len(chosen) for chosen in masks], dtype=np.int64)
     gold_P = _flat(gold)
     gold_logit_P, ids_PK, logits_PK = _label(gold_P, identity["top_k"], rng)
+    if identity["logits"] == "8-bit":
+        ids_PK, logits_PK = in_steps(ids_PK, logits_PK)
     columns = [
         pa.array(names, pa.string()),
         pa.array(windows, pa.int32()),
@@ -133,14 +137,16 @@ def make_shard(
     return location
 
 
-def make_folder(predictions: str) -> list[str]:
-    """A sound folder: two languages, two teachers, one of them of both; the locations of its five shards."""
+def make_folder(predictions: str, **changes: Any) -> list[str]:
+    """A sound folder: two languages, two teachers, one of them of both; the locations of its five shards. `changes` of the identities."""
+    gbert = {"language": "de", "teacher": "gbert", "identity": make_identity("gbert", **changes)}
+    mbert = {"teacher": "mbert", "identity": make_identity("mbert", **changes)}
     return [
-        make_shard(predictions, language="de", teacher="gbert", corpus="de-0", first_row_group=0, row_groups=2),
-        make_shard(predictions, language="de", teacher="gbert", corpus="de-0", first_row_group=2, row_groups=2),
-        make_shard(predictions, language="de", teacher="gbert", corpus="de-1", first_row_group=0),
-        make_shard(predictions, language="de", teacher="mbert", corpus="de-0", first_row_group=0, row_groups=4),
-        make_shard(predictions, language="en", teacher="mbert", corpus="en-0", first_row_group=0),
+        make_shard(predictions, corpus="de-0", first_row_group=0, row_groups=2, **gbert),
+        make_shard(predictions, corpus="de-0", first_row_group=2, row_groups=2, **gbert),
+        make_shard(predictions, corpus="de-1", first_row_group=0, **gbert),
+        make_shard(predictions, language="de", corpus="de-0", first_row_group=0, row_groups=4, **mbert),
+        make_shard(predictions, language="en", corpus="en-0", first_row_group=0, **mbert),
     ]
 
 

@@ -15,7 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from shard_factory import UNION_SIZE, make_folder, make_identity, make_shard, make_table, make_vocabulary
 
-from data.contract import IDENTITY_KEY, SCHEMA, ShardPath, parse_path
+from data import shards
+from data.contract import CHECKSUM_KEY, IDENTITY_KEY, SCHEMA, UNIT_KEY, ShardPath, parse_path
 from data.shards import check_identity, list_shards, read_shard, read_shards
 from data.validate import validate
 from vocab.errors import InputError
@@ -65,6 +66,34 @@ def test_damaged_footer_is_an_input_error(tmp_path: Path, value: bytes) -> None:
         read_shard(location)
 
 
+@pytest.mark.parametrize(("key", "says"), [(CHECKSUM_KEY, "lacks mergedistill.checksum"), (UNIT_KEY, "footer is damaged")])
+def test_footer_under_another_checksum_is_refused(tmp_path: Path, key: bytes, says: str) -> None:
+    location = make_shard(str(tmp_path))
+    table = pq.read_table(location)
+    metadata = dict(table.schema.metadata)
+    metadata = {name: value for name, value in metadata.items() if name != key} | ({key: b"{}"} if key == UNIT_KEY else {})
+    pq.write_table(table.replace_schema_metadata(metadata), location)
+    with pytest.raises(InputError, match=rf"{says}.*predict` again"):
+        read_shard(location)
+
+
+def test_a_row_group_is_bounded_in_rows_and_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = make_table(make_identity(), articles=30)
+    rows = [[10] * (table.num_rows // 10) + [table.num_rows % 10] * (table.num_rows % 10 > 0)]
+    monkeypatch.setattr(shards, "ROW_GROUP_ROWS", 10)
+    found = [_group_rows(make_shard(str(tmp_path / "rows"), table=table))]
+    monkeypatch.setattr(shards, "ROW_GROUP_BYTES", table.nbytes // table.num_rows * 5)
+    found.append(_group_rows(make_shard(str(tmp_path / "bytes"), table=table)))
+    assert found[0] == rows[0]
+    assert max(found[1]) <= 5
+    assert sum(found[1]) == table.num_rows
+
+
+def _group_rows(location: str) -> list[int]:
+    footer = pq.read_metadata(location)
+    return [footer.row_group(group).num_rows for group in range(footer.num_row_groups)]
+
+
 @pytest.mark.parametrize(
     "path", ["x.parquet", "language=de/x.parquet", "teacher=a/language=de/x.parquet", "language=de/teacher=a/x.txt"]
 )
@@ -72,8 +101,9 @@ def test_paths_without_partition_keys(path: str) -> None:
     assert parse_path(path) is None
 
 
-def test_duckdb_reads_the_folder(tmp_path: Path) -> None:
-    make_folder(str(tmp_path))
+@pytest.mark.parametrize("logits", ["float16", "8-bit"])
+def test_duckdb_reads_the_folder(tmp_path: Path, logits: str) -> None:
+    make_folder(str(tmp_path), logits=logits)
     report = validate(str(tmp_path), vocabulary=make_vocabulary("gbert", "mbert"))
     source = f"read_parquet('{tmp_path}/**/*.parquet', hive_partitioning = true)"
     counted = duckdb.sql(

@@ -14,6 +14,7 @@ from transformers import AutoConfig, AutoModelForMaskedLM
 
 from data.examples import Example
 from pipeline import topk
+from pipeline.packed_linear import pack_linears
 from pipeline.teacher import Teacher, length_batches, load_masked_lm
 from pipeline.topk import Remap, _top
 from vocab.errors import InputError
@@ -216,3 +217,14 @@ def test_labels_that_are_not_finite_are_told(value: float) -> None:
     logits[2, 11] = value
     found = Remap(teacher_map(list(range(5, 35)), [True] * 30), torch.device("cpu"))(logits, torch.zeros(4).long(), 3)
     assert found.finite_M.tolist() == [True, True, False, True]
+
+
+def test_packed_linear_layers_multiply_right() -> None:
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(96, 160), torch.nn.Linear(160, 70, bias=False), torch.nn.LayerNorm(70)).bfloat16()
+    inputs = [torch.randn(2, 33, 96).bfloat16(), torch.randn(1, 96).bfloat16()]
+    with torch.inference_mode():
+        before = [model(x) for x in inputs]
+        assert pack_linears(model, 4096) == (2 if torch.ops.mkldnn._is_mkldnn_bf16_supported() else 0)
+        assert all(torch.allclose(model(x), y, atol=0.02) for x, y in zip(inputs, before, strict=True))
+    assert pack_linears(torch.nn.Linear(8, 8), 4096) == 0  # float32 stays

@@ -43,6 +43,8 @@ def test_sound_shards_pass(folder: Path) -> None:
     [
         {"top_k": 1},
         {"top_k": 40},
+        {"logits": "8-bit"},
+        {"logits": "8-bit", "top_k": 40},
         {"examples_maskings": 3},
         {"examples_masking": "whole-word", "examples_mask_rate": 0.5},
         {"examples_max_length": 8, "examples_mask_rate": 0.01},

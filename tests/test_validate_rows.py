@@ -106,7 +106,7 @@ def gold_in_topk(row: dict[str, Any]) -> None:
 
 def gold_above(row: dict[str, Any]) -> None:
     topk([20, 10, 30, 40], [-2, -3, -4, -5])(row)
-    row["label_logits"][0] = np.float16(-4.99)  # three float16 steps above the last of the top k
+    row["label_logits"][0] = np.float16(-4.75)  # above the last of the top k, in 8-bit steps, too
 
 
 ROW_FAULTS = [
@@ -232,6 +232,22 @@ def test_many_rows_are_counted_and_the_first_listed(folder: Path) -> None:
     report = check(folder)
     assert [(fault.row, fault.count) for fault in report.faults] == [(row, 11) for row in range(1, 6)]
     assert "and 6 more, 11 in all" in render(report)
+
+
+@pytest.mark.parametrize(
+    ("rule", "column", "change"),
+    [
+        ("topk_logits.steps", "topk_logits", topk([20, 10, 30, 40], [-2, -2.01, -4, -5])),
+        ("label_logits.topk", "label_logits", gold_in_topk),
+        ("label_logits.rank", "label_logits", gold_above),
+        ("topk_logits.positive", "topk_logits", put("topk_logits", 0, np.float16(0.01))),
+        ("topk_logits.finite", "topk_logits", put("topk_logits", 3, np.float16(-np.inf))),
+    ],
+)
+def test_fault_of_a_row_in_steps(tmp_path: Path, rule: str, column: str, change: Callable[[dict[str, Any]], None]) -> None:
+    identity = make_identity(logits="8-bit")
+    make_shard(str(tmp_path), identity=identity, table=edit_row(make_table(identity), 2, change))
+    expect(check(tmp_path), rule, TARGET, column, 2, alone=False)
 
 
 def test_repeated_id_in_a_wide_top_k(tmp_path: Path) -> None:

@@ -8,15 +8,17 @@ token: layers · (24 H² + 4 T H); of the head, a masked position: 2 H² + 2 H V
 measured here: `products`, the same matrix products in the same dtype alone, weights and all; and `best`, a product of 4096 × H × 4H.
 """
 
+import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import torch
-from apache_beam.ml.inference.huggingface_inference import HuggingFacePipelineModelHandler, PipelineTask
+import transformers.pipelines  # before Beam's module: see below
 from tokenizers import Tokenizer, models, pre_tokenizers
 from torch.nn.functional import linear
 from transformers import AutoModelForMaskedLM, BertConfig, PreTrainedTokenizerFast
@@ -24,6 +26,13 @@ from transformers import AutoModelForMaskedLM, BertConfig, PreTrainedTokenizerFa
 from data.examples import Example
 from pipeline.teacher import Teacher
 from vocab.union import TeacherMap
+
+# Beam's module names classes of TensorFlow in its type hints, and one that transformers 5 has no more; its PyTorch path needs neither.
+sys.modules["tensorflow"] = ModuleType("tensorflow")
+vars(sys.modules["tensorflow"])["Tensor"] = vars(transformers)["TFAutoModel"] = torch.Tensor
+from apache_beam.ml.inference.huggingface_inference import HuggingFacePipelineModelHandler, PipelineTask  # noqa: E402
+
+del sys.modules["tensorflow"]
 
 LAYERS, HIDDEN, HEADS, VOCABULARY, TOKENS, WINDOWS, K = 12, 768, 12, 119_547, 128, 64, 8
 MASKED = round(0.15 * TOKENS)

@@ -143,9 +143,7 @@ def compare(folder: str, tried: bool) -> None:
     error(tables, steps, k)
     whole = [read_shard(file) for file in files]
     size, groups = sum(shard.bytes for shard in whole), sum(shard.row_groups for shard in whole)
-    print(
-        f"these files: {size / len(whole) / 1e6:.1f} MB and {groups / len(whole):.1f} row groups each, {size / groups / 1e6:.1f} MB a row group"
-    )
+    print(f"files of {size / len(whole) / 1e6:.1f} MB and {groups / len(whole):.1f} row groups, {size / groups / 1e6:.1f} MB each")
 
 
 def _options(table: pa.Table, *, in_steps: bool) -> dict[str, Any]:
@@ -171,9 +169,9 @@ def own_output(folder: Path) -> list[str]:
         "--vocab-size",
         "4000",
         "--hidden-size",
-        "192",
+        "128",
         "--steps",
-        "300",
+        "200",
     )
     for k in (8, 50):
         (folder / f"k{k}.toml").write_text(

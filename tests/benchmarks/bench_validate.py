@@ -1,4 +1,7 @@
-"""How fast `validate` is, against a plain read of the same files in the same run: python tests/benchmarks/bench_validate.py"""
+"""How fast `validate` is, against a plain read of the same files in the same run: python tests/benchmarks/bench_validate.py [PREDICTIONS]
+
+PREDICTIONS: a folder of real shards. Without it, shards of random labels are made.
+"""
 
 import statistics
 import sys
@@ -15,6 +18,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from shard_factory import make_identity, make_shard, make_vocabulary  # noqa: E402
 
+from data.shards import list_shards  # noqa: E402
 from data.validate import validate  # noqa: E402
 
 FILES, ARTICLES, TIMES = 4, 6000, 5  # BERT's usual shape: 128 tokens, 15% masked, top 8
@@ -31,22 +35,29 @@ def timed(work: Callable[[], Any]) -> float:
 
 
 def main() -> None:
-    identity = make_identity(top_k=8, examples_max_length=128)
-    with tempfile.TemporaryDirectory() as folder:
-        files = [make_shard(folder, first_row_group=group, articles=ARTICLES, identity=identity) for group in range(FILES)]
-        report = validate(folder, vocabulary=make_vocabulary("gbert"), workers=1)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder, vocabulary = (sys.argv[1], None) if sys.argv[1:] else (scratch, make_vocabulary("gbert"))
+        if not sys.argv[1:]:
+            identity = make_identity(top_k=8, examples_max_length=128)
+            for group in range(FILES):
+                make_shard(folder, first_row_group=group, articles=ARTICLES, identity=identity)
+        files = list_shards(folder)
+        report = validate(folder, vocabulary=vocabulary, workers=1)
         assert report.sound, report.faults[:3]
         print(
-            f"{report.files} files, {report.rows:,} rows, {report.masked_positions:,} masked positions, {report.bytes / 1e6:.0f} MB"
+            f"{report.files} files, {report.row_groups} row groups, {report.rows:,} rows, {report.masked_positions:,} masked positions, "
+            f"{report.bytes / 1e6:.0f} MB; M masked positions/s:"
         )
         runs: list[tuple[str, Callable[[], Any]]] = [
             ("baseline: pq.read_table, one thread", lambda: [pq.read_table(file, use_threads=False) for file in files]),
             ("baseline: pq.read_table, all threads", lambda: [pq.read_table(file) for file in files]),
-            ("validate, one thread", lambda: validate(folder, vocabulary=make_vocabulary("gbert"), workers=1)),
-            ("validate, all threads", lambda: validate(folder, vocabulary=make_vocabulary("gbert"))),
+            ("validate, one worker", lambda: validate(folder, vocabulary=vocabulary, workers=1)),
+            ("validate, two workers", lambda: validate(folder, vocabulary=vocabulary, workers=2)),
         ]
         for name, work in runs:
-            print(f"{name:40} {report.masked_positions / timed(work) / 1e6:6.2f} M masked positions/s")
+            print(f"{name:40} {report.masked_positions / timed(work) / 1e6:6.2f}")
+        seconds = timed(lambda: validate(folder, vocabulary=vocabulary, workers=1, sample=2))
+        print(f"{'validate, a sample of 2 row groups':40} {seconds:6.2f} s")
 
 
 if __name__ == "__main__":
