@@ -18,7 +18,7 @@ from vocab.union import TeacherMap
 _MARGIN = 8
 _LOWEST = float(np.finfo(np.float16).min)
 _BLOCK = 64  # rows of the head whose largest logit stands for all of them in the first pass of the top-k
-_WORKSPACE = {"cpu": 1 << 24, "cuda": 1 << 30}  # bytes of float32 logits at once: a CPU's cache, a GPU's parallelism
+_WORKSPACE = {"cpu": 1 << 23, "cuda": 1 << 30}  # bytes of float32 logits at once: a CPU's cache, a GPU's parallelism
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,7 +61,6 @@ class Candidates(NamedTuple):
     gold_M: torch.Tensor
     rows_MS: torch.Tensor
     logits_MS: torch.Tensor
-    total_M: torch.Tensor
     dropped_M: torch.Tensor
     merged_M: torch.Tensor
 
@@ -78,8 +77,8 @@ class Remap:
         self._union_ids = teacher_map.union_ids
         self._invalid = torch.from_numpy(np.flatnonzero(~teacher_map.real)).to(device)
         self._dropped = torch.from_numpy(np.flatnonzero(teacher_map.real & ~teacher_map.predictable)).to(device)
-        forms_GW, group_V = _merged_rows(teacher_map)
-        self._forms_GW, self._group_V = torch.from_numpy(forms_GW).to(device), torch.from_numpy(group_V).to(device)
+        forms_GW, first_V = _merged_rows(teacher_map)
+        self._forms_GW, self._first_V = torch.from_numpy(forms_GW).to(device), torch.from_numpy(first_V).to(device)
 
     def __call__(self, logits_MV: torch.Tensor, gold_M: torch.Tensor, k: int) -> TopK:
         """Top-k of raw logits of any float type. `gold_M` are the teacher's own ids, predictable ones."""
@@ -100,33 +99,22 @@ class Remap:
         work_MV[:, :rows] = logits_MV
         work_MV[:, rows:] = -torch.inf
         work_MV[:, self._invalid] = -torch.inf
-        gold_logits_M = work_MV.gather(1, gold_M[:, None])[:, 0]
-        surplus = None
-        if len(self._forms_GW):  # several surface forms of one piece: their probabilities add up
-            forms_MGW = work_MV[:, self._forms_GW.clamp(min=0)].masked_fill_(self._forms_GW < 0, -torch.inf)
-            joined_MG, likeliest_MG = torch.logsumexp(forms_MGW, dim=2), forms_MGW.amax(dim=2)
-            work_MV[:, self._forms_GW[self._forms_GW >= 0]] = -torch.inf
-            work_MV[:, self._forms_GW[:, 0]] = joined_MG
-            group_M = self._group_V[gold_M]
-            joined_M = joined_MG.gather(1, group_M.clamp(min=0)[:, None])[:, 0]
-            gold_logits_M = torch.where(group_M < 0, gold_logits_M, joined_M)
-            surplus = (joined_MG, likeliest_MG)
+        first_G = self._forms_GW[:, 0]
+        forms_MGW = work_MV[:, self._forms_GW.clamp(min=0)].masked_fill_(self._forms_GW < 0, -torch.inf)
+        joined_MG = torch.logsumexp(forms_MGW, dim=2)  # several surface forms of one piece: their probabilities add up
+        work_MV[:, self._forms_GW[self._forms_GW >= 0]] = -torch.inf
+        work_MV[:, first_G] = joined_MG
+        work_MV = torch.log_softmax(work_MV, dim=1)
         dropped_MD = work_MV[:, self._dropped]
-        work_MV[:, self._dropped] = -torch.inf
+        work_MV[:, self._dropped] = -torch.inf  # after the sum
         values_MS, rows_MS = _top(work_MV, min(k + _MARGIN, rows))
-        # The total comes last, in place: the maximum is known by now, and nothing needs the logits any more.
-        highest_M = torch.cat([values_MS[:, :1], dropped_MD], dim=1).amax(dim=1)
-        kept_M = work_MV.sub_(highest_M[:, None]).exp_().sum(dim=1)
-        left_M = dropped_MD.sub_(highest_M[:, None]).exp_().sum(dim=1)
-        total_M = (kept_M + left_M).log_().add_(highest_M)
-        joined, likeliest = ((part - total_M[:, None]).exp_().sum(dim=1) for part in surplus) if surplus else (kept_M, kept_M)
+        likeliest_MG = (forms_MGW.amax(dim=2) - joined_MG).exp_()  # its share of its piece
         return Candidates(
-            gold_M=gold_logits_M - total_M,
+            gold_M=work_MV.gather(1, self._first_V[gold_M][:, None])[:, 0],
             rows_MS=rows_MS,
-            logits_MS=values_MS - total_M[:, None],
-            total_M=total_M,
-            dropped_M=left_M / (kept_M + left_M),
-            merged_M=joined - likeliest,
+            logits_MS=values_MS,
+            dropped_M=dropped_MD.exp_().sum(dim=1),
+            merged_M=(work_MV[:, first_G].exp_() * (1 - likeliest_MG)).sum(dim=1),
         )
 
     def finish(self, parts: Sequence[Candidates], k: int) -> TopK:
@@ -139,7 +127,7 @@ class Remap:
             gold_logits_M=_half(found.gold_M),
             ids_MK=np.take_along_axis(ids, order, axis=1),
             logits_MK=np.take_along_axis(values, order, axis=1),
-            finite_M=torch.isfinite(found.total_M).numpy(),
+            finite_M=torch.isfinite(found.gold_M).numpy(),  # one logit that is not spoils the sum, and so all of its position's
             dropped_M=found.dropped_M.numpy(),
             merged_M=found.merged_M.numpy(),
         )
@@ -166,15 +154,15 @@ def _half(logits: torch.Tensor) -> NDArray[np.float16]:
 
 
 def _merged_rows(teacher_map: TeacherMap) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """(the teacher's rows that fall together on one union id [G, W], filled up with −1; the group of each row [V], −1 for none)."""
+    """(the teacher's rows that fall together on one union id [G, W], filled up with −1; the row that stands for each row [V])."""
     rows = np.flatnonzero(teacher_map.predictable)
     rows = rows[np.argsort(teacher_map.union_ids[rows], kind="stable")]
     _, starts, counts = np.unique(teacher_map.union_ids[rows], return_index=True, return_counts=True)
     groups = np.flatnonzero(counts > 1)
     forms_GW = np.full((len(groups), counts.max(initial=1)), -1, dtype=np.int64)
-    group_V = np.full(len(teacher_map.union_ids), -1, dtype=np.int64)
+    first_V = np.arange(len(teacher_map.union_ids), dtype=np.int64)
     for index, group in enumerate(groups):
         forms = rows[starts[group] : starts[group] + counts[group]]
         forms_GW[index, : len(forms)] = forms
-        group_V[forms] = index
-    return forms_GW, group_V
+        first_V[forms] = forms[0]
+    return forms_GW, first_V
