@@ -56,6 +56,10 @@ class LoadedTeacher:
     spelling: Spelling
     load_seconds: float
 
+    def label(self, unit: Unit, teacher_map: TeacherMap, recipe: Recipe) -> "Labelled":
+        """`label_unit`, as a method: of a teacher that another process holds, only methods can be reached."""
+        return label_unit(unit, self, teacher_map, recipe)
+
 
 def label_unit(unit: Unit, teacher: LoadedTeacher, teacher_map: TeacherMap, recipe: Recipe) -> Labelled:
     """Read a unit's articles, mask them, run the teacher, remap to the union: one unit's whole table and report.

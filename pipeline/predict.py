@@ -143,7 +143,9 @@ def _branches(
         units = [replace(unit, output=_anywhere(unit.output)) for unit in plan.missing if unit.teacher == name]
         if not units:
             continue
-        handler: Any = TeacherHandler(recipe, name, load_map(run / "vocab", name), identity, threads)
+        handler: Any = TeacherHandler(
+            recipe, name, load_map(run / "vocab", name), identity, threads=threads or 0, processes=threads is not None
+        )
         # Each unit is a batch: BatchElements holds the last unit of a bundle back, and DaskRunner drops what a bundle's end emits.
         written.append(
             pipeline
@@ -166,11 +168,11 @@ def _is_missing(batch: Sequence[Unit]) -> bool:
     return not any(existing({unit.output for unit in batch}))
 
 
-def _threads(beam_args: Sequence[str]) -> int:
-    """Threads a worker process: the machine's cores shared out among Beam's local worker processes; 0 (torch's choice) elsewhere."""
+def _threads(beam_args: Sequence[str]) -> int | None:
+    """Threads a worker process: the machine's cores shared out among Beam's local worker processes; None where there are none."""
     options = PipelineOptions(list(beam_args)).view_as(DirectOptions)
     if options.direct_running_mode != "multi_processing":
-        return 0
+        return None
     cores = len(os.sched_getaffinity(0))
     return max(1, cores // (options.direct_num_workers or cores))
 

@@ -13,7 +13,7 @@ from apache_beam.ml.inference.base import ModelHandler
 from data.identity import Identity, weights_fingerprint
 from data.recipe import Recipe
 from data.shards import write_shard
-from pipeline.label_unit import Labelled, LoadedTeacher, label_unit
+from pipeline.label_unit import Labelled, LoadedTeacher
 from pipeline.plan import Unit
 from pipeline.progress import existing
 from pipeline.teacher import Teacher
@@ -29,14 +29,17 @@ _LOADING = threading.Lock()  # transformers changes torch's globals while it loa
 class TeacherHandler(ModelHandler[Unit, Labelled, LoadedTeacher]):
     """RunInference's view of one teacher: an element is a unit, a prediction its whole table.
 
-    threads: of the matrix library, in each worker process; 0 leaves torch's own choice.
+    threads    of the matrix library, in each worker process; 0 leaves torch's own choice
+    processes  whether a machine has several worker processes
     """
 
-    def __init__(self, recipe: Recipe, teacher: str, teacher_map: TeacherMap, identity: Identity, threads: int):
+    def __init__(
+        self, recipe: Recipe, teacher: str, teacher_map: TeacherMap, identity: Identity, *, threads: int, processes: bool = False
+    ):
         super().__init__()
         self._recipe, self._teacher = recipe, recipe.teacher(teacher)
         self._base = recipe.folder  # a private attribute of the recipe, which pickling would lose
-        self._map, self._identity, self._threads = teacher_map, identity, threads
+        self._map, self._identity, self._threads, self._processes = teacher_map, identity, threads, processes
 
     def load_model(self) -> LoadedTeacher:
         with _LOADING:
@@ -64,11 +67,15 @@ class TeacherHandler(ModelHandler[Unit, Labelled, LoadedTeacher]):
                 load_seconds=time.perf_counter() - started,
             )
 
+    def share_model_across_processes(self) -> bool:
+        """Whether the local worker processes label through one of them: where a GPU should hold the teacher once."""
+        return self._processes and torch.cuda.is_available()
+
     def run_inference(
         self, batch: Sequence[Unit], model: LoadedTeacher, inference_args: dict[str, Any] | None = None
     ) -> Iterable[Labelled]:
         for unit in batch:
-            yield label_unit(unit, model, self._map, self._recipe)
+            yield model.label(unit, self._map, self._recipe)
 
 
 class WriteShard(beam.DoFn):

@@ -1,6 +1,7 @@
 """Poison articles, counters and metrics of a unit: with teachers and tokenizers that really fail."""
 
 import json
+import shutil
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from apache_beam.metrics.metric import MetricsFilter
+from apache_beam.ml.inference.base import RunInference
 from factories import SPECIAL, TEXTS, article_shard, articles, save_teacher, word_pieces
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, models
@@ -177,3 +179,33 @@ def test_a_unit_is_counted_in_beam_metrics(tmp_path: Path) -> None:
     spread = {metric.key.metric.name: metric.committed for metric in found["distributions"]}
     assert spread["loss_millinats"].max == round(1e3 * max(unit.report["loss"] for unit in labelled))
     assert spread["tokens_per_second"].count == spread["teacher_load_milliseconds"].count == 3
+
+
+class SharedTeacher(TeacherHandler):
+    """As on a GPU with several worker processes."""
+
+    def share_model_across_processes(self) -> bool:
+        return True
+
+
+def test_a_teacher_that_another_process_holds(tmp_path: Path) -> None:
+    recipe = poisoned_recipe(tmp_path, poison=0)
+    make_vocabulary(recipe, tmp_path / "run")
+    identity = teacher_identity(recipe, tmp_path / "run", "t")
+    teacher_map = load_map(tmp_path / "run/vocab", "t")
+    units = make_plan(recipe, str(tmp_path / "run"), {"t": identity}).units
+
+    def build(pipeline: beam.Pipeline) -> None:
+        handler: Any = SharedTeacher(recipe, "t", teacher_map, identity, threads=1)
+        labelled = pipeline | beam.Create([[unit] for unit in units]) | RunInference(handler.with_no_batching())
+        _ = labelled | beam.ParDo(WriteShard(identity))
+
+    run_pipeline(build, [])
+    shared = [open_shard(location).read() for location in list_shards(str(tmp_path / "run/predictions"))]
+    shutil.rmtree(tmp_path / "run/predictions")
+    predict(recipe, tmp_path / "run", show_progress=False)
+    alone = [open_shard(location).read() for location in list_shards(str(tmp_path / "run/predictions"))]
+    assert len(shared) == 3
+    for one, other in zip(shared, alone, strict=True):
+        assert all(one[name].equals(other[name]) for name in ("doc_id", "input_ids", "mask_positions", "label_ids"))
+        assert np.allclose(leaf(one["topk_logits"])[0].astype(float), leaf(other["topk_logits"])[0].astype(float), atol=2e-2)
