@@ -465,7 +465,8 @@ def _validate(predictions: str, as_json: bool = False, sample: int | None = None
             bar.update(done - bar.n)
 
         report = validate_shards(predictions, vocabulary=vocabulary, on_file=on_file, sample=sample)
-    click.echo(json.dumps(report.to_json(), indent=2, ensure_ascii=False) if as_json else render(report))
+    text = json.dumps(report.to_json(), indent=2, ensure_ascii=False) if as_json else render(report)
+    click.echo(text, err=report.error is not None and not as_json)
     return report.exit_code
 
 

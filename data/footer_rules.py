@@ -73,7 +73,11 @@ FIELDS: dict[bytes, dict[str, Test]] = {
         "first_row_group": _integer(0),
         "row_groups": _integer(1),
     },
-    REPORT_KEY: {"rows": _integer(0), "masked_positions": _integer(0)},
+    REPORT_KEY: {
+        "rows": _integer(0),
+        "masked_positions": _integer(0),
+        "counters": (lambda value: isinstance(value, dict), "an object of counts"),
+    },
 }
 
 

@@ -23,7 +23,11 @@ def listed_shards(predictions: str) -> set[str] | None:
         return None
     filesystem, path = resolve(join(predictions, MANIFEST))
     with filesystem.open_input_stream(path) as file:
-        return {join(predictions, unit["path"]) for unit in json.loads(file.read())["units"]}
+        content = file.read()
+    try:
+        return {join(predictions, unit["path"]) for unit in json.loads(content)["units"]}
+    except (ValueError, LookupError, TypeError):
+        return None  # as if there were none: predict writes it again from the footers
 
 
 def write_manifest(predictions: str, recipe: Recipe, shards: Sequence[Shard]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import glob
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StringConstraints, field_validator, model_validator
 
 from data.storage import join
 from vocab.errors import InputError
@@ -67,10 +67,16 @@ class Predict(Section):
     unit_articles: Positive = 1000  # articles a unit of work, rounded up to whole row groups
     tokens_per_batch: Positive = 4096  # padding included
     logits: Literal["float16", "8-bit"] = "float16"  # of the top k as they are kept; 8-bit: smaller, in steps
-    max_quarantined: Annotated[float, Field(ge=0, le=1)] = (
-        0.01  # share of a unit's articles that may fail, set aside with their reasons
-    )
+    # The share of a unit's articles, rounded up, that the tokenizer or the teacher may fail on; they are set aside with their reasons.
+    max_quarantined: Annotated[float, Field(ge=0, le=1)] = 0.01
     store: str | None = None  # folder or URI (s3://…) that the shards go to; the run's folder unless given
+
+    @field_validator("store")
+    @classmethod
+    def _names_a_place(cls, store: str | None) -> str | None:
+        if store is not None and not store.rpartition("://")[2].strip("/"):
+            raise ValueError("it names no bucket or folder: give one, as s3://bucket/folder")
+        return store
 
 
 class Student(Section):

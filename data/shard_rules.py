@@ -15,6 +15,7 @@ from data.findings import LISTED, Finding
 from data.footer_rules import FrameFault, check_path, check_schema, read_footer
 from data.rules import Limits, check_rows
 from data.shards import leaf, open_shard
+from data.storage_faults import storage_fault
 from data.validation_report import Fault
 from data.window_rules import check_windows, hash_articles
 from vocab.errors import InputError
@@ -75,7 +76,7 @@ def check_shard(
 ) -> ShardCheck:
     """Check one shard: its frame, and the rows of all its row groups, or of those in `groups` alone.
 
-    Never raises for what a file holds: whatever cannot be read is a fault.
+    Never raises for what a file holds: whatever cannot be read is a fault. Storage that does not answer is an InputError.
     """
     check = ShardCheck(location=location, name=name, path=path, bytes=size)
     frame: list[FrameFault] = []
@@ -84,6 +85,8 @@ def check_shard(
         frame += check_schema(file)
         parts = read_footer(file.metadata, frame)
     except InputError as error:
+        if isinstance(cause := error.__context__, Exception) and (failure := storage_fault(location, cause)):
+            raise failure from None  # the storage's, and not the file's
         reason = str(error).partition("(")[2].rpartition(")")[0]
         check.fault("file.unreadable", None, f"{size:,} bytes that are no whole Parquet file ({reason})", "a Parquet file")
         return check
@@ -125,6 +128,8 @@ def _check_groups(
             if table.num_rows != rows:
                 raise OSError(f"{table.num_rows:,} rows in the pages, {rows:,} in the footer")
         except Exception as error:  # a flipped bit can raise anything, and must never pass
+            if failure := storage_fault(check.name, error):
+                raise failure from None
             where = f"row group {group} (rows {first:,} to {first + rows - 1:,})"
             for column, reason in _damaged_columns(file, group) or [(None, _first_line(error))]:
                 check.fault("file.damaged", column, f"{where}: {reason}", "pages as they were written")

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from data.contract import CHECKSUM_KEY, PART_KEYS, SCHEMA, ShardPath, footer_checksum, parse_path
 from data.identity import differences
 from data.storage import expand, join, resolve, write_whole
+from data.storage_faults import storage_fault
 from vocab.errors import InputError
 
 ROW_GROUP_ROWS = 4096  # rows (windows) a row group at most: the grain of the student's stream
@@ -100,7 +101,7 @@ def open_shard(location: str) -> pq.ParquetFile:
         return pq.ParquetFile(filesystem.open_input_file(path), page_checksum_verification=True, pre_buffer=far)
     except (pa.ArrowInvalid, OSError) as error:
         reason = str(error).splitlines()[0]
-        raise InputError(
+        raise storage_fault(location, error) or InputError(
             f"{location}: cannot be read as Parquet ({reason}); remove it and run `mergedistill predict` again"
         ) from None
 

@@ -21,6 +21,7 @@ _LOCAL = {
     errno.ENOENT: _GONE,
     errno.ENOTDIR: _GONE,
     errno.EEXIST: _GONE,
+    errno.EISDIR: _GONE,
     errno.EIO: f"the disk fails: see the system's log; {_AGAIN}",
 }
 _CREDENTIALS = (
@@ -33,7 +34,7 @@ _REMOTE = {
     "SIGNATURE_DOES_NOT_MATCH": _CREDENTIALS,
     "INVALID_SIGNATURE": _CREDENTIALS,
 }
-_AWS = re.compile(r"AWS Error (\w+) during (\w+) operation: (.*)")
+_AWS = re.compile(r"AWS Error (\w+(?: \(HTTP status \d+\))?) during (\w+) operation: ?(.*)")
 _OTHER_STORES = re.compile(r"google::cloud::Status\((\w+)|Azure Error")
 
 
@@ -45,7 +46,7 @@ def storage_fault(location: str | Path, error: Exception, *, local: bool = False
     text = str(error)
     if found := _AWS.search(text):
         code, operation, detail = found.groups()
-        reason = re.split(r" \(Request ID|; Details: ", detail.splitlines()[0])[0].rstrip(".")
+        reason = re.split(r" \(Request ID|; Details: ", detail)[0].rstrip(".") or "no message"
         remedy = _REMOTE.get(code, f"check the endpoint and the network, {_AGAIN}")
         return InputError(f"{location}: the storage refused or did not answer ({code} during {operation}: {reason}); {remedy}")
     if _OTHER_STORES.search(text):

@@ -21,6 +21,7 @@ from data.examples import Example, make_examples
 from data.recipe import Recipe
 from data.shards import open_shard
 from data.storage import join, without_options
+from data.storage_faults import storage_fault
 from pipeline.label_agreement import Labels, compare_labels
 from pipeline.label_unit import LoadedTeacher
 from pipeline.plan import HELDOUT, PREDICTIONS, Unit, make_plan
@@ -142,7 +143,9 @@ def _make_again(unit: Unit, numbers: NDArray[np.int64], teacher: LoadedTeacher, 
         rows = open_shard(unit.output).read().take(pa.array(numbers)).to_pylist()
     except (pa.ArrowInvalid, OSError) as error:
         reason = str(error).splitlines()[0]
-        raise InputError(f"{unit.output}: is damaged ({reason}); remove it and run `mergedistill predict` again") from None
+        raise storage_fault(unit.output, error) or InputError(
+            f"{unit.output}: is damaged ({reason}); remove it and run `mergedistill predict` again"
+        ) from None
     wanted = {row["doc_id"] for row in rows}
     groups = range(unit.first_row_group, unit.first_row_group + unit.row_groups)
     articles = (article for article in read_articles(unit.corpus, groups) if article[0] in wanted)

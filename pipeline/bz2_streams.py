@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 from pyarrow import NativeFile
 
+from data.storage_faults import storage_fault
+
 # Streams begin at whole bytes: "BZh", the block size, and the magic of a block (the digits of π), or of the end if it is empty.
 _STREAM = re.compile(rb"BZh[1-9](?:1AY&SY|\x17\x72\x45\x38\x50\x90)")
 _STREAM_WITH_CONTENT = re.compile(rb"BZh[1-9]1AY&SY")
@@ -71,7 +73,7 @@ def _is_stream(source: NativeFile, start: int) -> bool:
     except EOFError:
         return False
     except OSError as error:
-        if error.errno is not None:
+        if error.errno is not None or storage_fault("", error):
             raise  # the disk or network, not the file
         return False
     return True

@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator, Mapping
 import pyarrow as pa
 
 from data.articles import ROWS_PER_GROUP, Article, open_shard
+from data.storage_faults import storage_fault
 from pipeline.corpus_file import FORMATS, Fault, corpus_files, sniff, stem, text_lines
 from pipeline.dump_parts import Part, open_part, parts_of
-from pipeline.mediawiki import QuarantinedPage, read_mediawiki
+from pipeline.mediawiki import UNPARSEABLE, QuarantinedPage, read_mediawiki
 from pipeline.wikiextractor import read_docs, read_jsonl
 from vocab.errors import InputError
 
@@ -64,7 +65,7 @@ def read_part(
     except Fault as fault:
         raise InputError(f"{part.location}: {fault} {so_far()}") from None
     except (EOFError, zlib.error, pa.ArrowException, OSError) as error:
-        if isinstance(error, OSError) and error.errno is not None:
+        if isinstance(error, OSError) and (error.errno is not None or storage_fault("", error)):
             raise  # the disk or network, not the file
         what = (
             "is cut: its compressed data end too early"
@@ -72,7 +73,7 @@ def read_part(
             else f"is damaged ({str(error).splitlines()[0]})"
         )
         raise InputError(f"{part.location}: {what}; expected a whole file: fetch it again {so_far()}") from None
-    if part.whole and not articles:
+    if part.whole and not articles and not reasons[UNPARSEABLE]:
         raise no_article(part.location, reasons)
 
 

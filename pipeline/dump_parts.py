@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from data.storage import resolve
+from data.storage_faults import storage_fault
 from pipeline.bz2_streams import decompressed, part_starts
 from pipeline.corpus_file import Fault, open_corpus, sniff
 
@@ -134,7 +135,7 @@ def _is_bz2_dump(location: str) -> bool:
     except (Fault, EOFError, zlib.error):
         return False  # whoever reads it says what it is
     except OSError as error:
-        if error.errno is not None:
+        if error.errno is not None or storage_fault("", error):
             raise  # the disk or network, not the file
         return False
 

@@ -47,6 +47,8 @@ def users_mistake(error: Exception) -> InputError | None:
 def engine_failure(error: Exception) -> JobError | None:
     """The JobError that an exception of the engine's own stands for. None for one that the pipeline's code raised in a worker."""
     text = str(error).strip()
+    if isinstance(error, LookupError | TypeError | AttributeError | AssertionError):
+        return None  # a fault of somebody's program, which its traceback tells best
     if _TRACEBACK in text or not _raised_in(error).startswith(_ENGINE_MODULES):
         return None
     reason = _FLINK_JOB.sub("", text) or type(error).__name__

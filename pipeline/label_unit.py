@@ -4,6 +4,7 @@ Legend: M masked positions, K top-k.
 """
 
 import math
+import re
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -34,6 +35,9 @@ from vocab.errors import InputError
 from vocab.teacher_vocabulary import TeacherVocabulary
 from vocab.union import TeacherMap
 
+_OUT_OF_MEMORY = re.compile(
+    r"can't allocate memory|ALLOC_FAILED|out of memory"
+)  # on a CPU torch has no exception of its own for it
 BLOCK = 1024  # windows that the teacher is given at once: enough of like length for full batches
 
 
@@ -76,15 +80,22 @@ def label_unit(unit: Unit, teacher: LoadedTeacher, teacher_map: TeacherMap, reci
     )
     tables: list[pa.Table] = [GOLD_SCHEMA.empty_table()]
     parts: list[TopK] = [no_labels(0, recipe.predict.top_k)]
+    lengths: list[int] = []  # in the teacher's tokens, as they are counted
     ahead = ReadAhead(_blocks(examples, teacher_map, teacher.spelling), depth=2)
     try:
         for block, table in ahead:
             tables.append(table)
+            lengths += [len(example.input_ids) for example in block]
             parts.append(_label(block, teacher, recipe, unit.teacher, quarantine))
     finally:
         ahead.close()
     gold, labels = _set_aside(
-        pa.concat_tables(tables).combine_chunks(), concatenate(parts), recipe.examples.maskings, quarantine, counters
+        pa.concat_tables(tables).combine_chunks(),
+        concatenate(parts),
+        np.array(lengths),
+        recipe.examples.maskings,
+        quarantine,
+        counters,
     )
     if len(quarantine) > math.ceil(recipe.predict.max_quarantined * counters["articles"]):
         doc_id, reason = next(iter(quarantine.items()))
@@ -124,11 +135,14 @@ def _label(block: list[Example], teacher: LoadedTeacher, recipe: Recipe, name: s
     k, budget = recipe.predict.top_k, recipe.predict.tokens_per_batch
     try:
         return teacher.model.label(block, teacher.vocabulary.roles.pad, k, budget)
-    except (torch.OutOfMemoryError, MemoryError) as error:
-        raise InputError(
-            f"teacher '{name}': out of memory ({str(error).splitlines()[0]}); lower predict.tokens_per_batch, found {budget}"
-        ) from None
+    except torch.AcceleratorError:
+        raise  # of the device, and not of an article: nothing works on it any more
     except Exception as error:
+        if isinstance(error, torch.OutOfMemoryError | MemoryError) or _OUT_OF_MEMORY.search(str(error)):
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise InputError(
+                f"teacher '{name}': out of memory ({reason}); lower predict.tokens_per_batch, found {budget}"
+            ) from None
         by_article = [[*group] for _, group in groupby(block, key=lambda example: example.doc_id)]
         if len(by_article) > 1:
             return concatenate([_label(article, teacher, recipe, name, quarantine) for article in by_article])
@@ -138,7 +152,7 @@ def _label(block: list[Example], teacher: LoadedTeacher, recipe: Recipe, name: s
 
 
 def _set_aside(
-    gold: pa.Table, labels: TopK, maskings: int, quarantine: dict[str, str], counters: Counter[str]
+    gold: pa.Table, labels: TopK, tokens: NDArray[np.int64], maskings: int, quarantine: dict[str, str], counters: Counter[str]
 ) -> tuple[pa.Table, TopK]:
     """Without the rows of articles that failed; those with a label that is not finite join `quarantine`."""
     masked = pc.list_value_length(gold["mask_positions"]).to_numpy()
@@ -152,7 +166,7 @@ def _set_aside(
         return gold, labels
     lost = gold.filter(~kept)
     counters["windows"] -= lost.num_rows // maskings
-    counters["tokens"] -= pc.sum(pc.list_value_length(lost["input_ids"])).as_py()
+    counters["tokens"] -= int(tokens[~kept].sum())
     counters["masked_positions"] -= int(masked[~kept].sum())
     return gold.filter(kept), select(labels, kept[rows_M])
 

@@ -11,9 +11,8 @@ def pack_linears(model: torch.nn.Module, tokens: int) -> int:
     tokens: rows of the inputs that the layout is chosen for; others are multiplied right, too. A CPU without bfloat16 instructions and
     a torch without oneDNN keep the layers as they are. The packed weights are copies: the model must not be trained on.
     """
-    operators = (
-        torch.ops.mkldnn
-    )  # what torch.compile calls for a frozen linear layer; compiling took more than half a minute a process
+    # What torch.compile calls for a frozen linear layer; to compile the model took more than half a minute a process.
+    operators = torch.ops.mkldnn
     if not hasattr(operators, "_linear_pointwise") or not operators._is_mkldnn_bf16_supported():
         return 0
     layers = [layer for layer in model.modules() if type(layer) is torch.nn.Linear and layer.weight.dtype == torch.bfloat16]

@@ -26,7 +26,7 @@ from data.storage import map_files
 from pipeline.launch import run_pipeline
 from pipeline.plan import HELDOUT, PREDICTIONS, Plan, Unit, make_plan
 from pipeline.progress import existing, watch_files
-from pipeline.shard_lock import clear_partial_files, exclusive
+from pipeline.shard_lock import clear_partial_files, exclusive, one_at_a_time
 from pipeline.teacher import choose_dtype
 from pipeline.teacher_files import teacher_folder, teacher_vocabulary
 from pipeline.teacher_handler import TeacherHandler, WriteShard
@@ -65,7 +65,8 @@ def predict(
             with watch_files(outputs, description="predict", unit="unit", show=show_progress):
                 run_pipeline(lambda pipeline: _branches(pipeline, recipe, run, plan, identities, beam_args), beam_args)
             clear_partial_files(recipe, run, names)  # of workers that were killed, where the engine did their work again
-        return _finish(recipe, run, identities, plan, time.perf_counter() - clock)
+        with one_at_a_time(recipe, run):
+            return _finish(recipe, run, identities, plan, time.perf_counter() - clock)
 
 
 def teacher_identity(recipe: Recipe, run: Path, name: str) -> Identity:

@@ -86,7 +86,7 @@ def sum_parts(language: str, parts: Iterable[StagedPart]) -> PrepareReport:
             skipped=_sum_counts(report.skipped for report in reports),
             shards=[shard for report in reports for shard in report.shards],
         )
-        if not row.articles + row.heldout_articles:
+        if not row.articles + row.heldout_articles and UNPARSEABLE not in row.skipped:
             raise no_article(location, row.skipped)
         inputs.append(row)
     return PrepareReport(
@@ -114,11 +114,11 @@ def write_quarantine(folder: str, staging: str, parts: Iterable[StagedPart]) -> 
 
 
 def too_many_unparseable(inputs: Iterable[FileReport], most: float) -> str | None:
-    """Which input has more unparseable pages than the share `most` (0 to 1) of its articles, and more than a few. None if none has."""
+    """Which input has nothing but unparseable pages, or more than a few and than the share `most` (0 to 1) of its articles. None: none."""
     for row in inputs:
         count = row.skipped.get(UNPARSEABLE, 0)
         articles = row.articles + row.heldout_articles + count
-        if count > max(_FEW_PAGES, most * articles):
+        if count > max(_FEW_PAGES, most * articles) or (count and count == articles):
             return f"{row.input}: {count:,} of {articles:,} articles ({count / articles:.1%}) cannot be parsed; expected {most:.1%} at most"
     return None
 

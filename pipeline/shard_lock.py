@@ -22,8 +22,7 @@ def exclusive(recipe: Recipe, run: Path, teachers: Sequence[str]) -> Iterator[No
     keep off each other. Two runs at once compute the same rows twice, and of each file the one written last stays; if their settings
     differ, the launch that ends finds the other's files and refuses them.
     """
-    filesystem, path = resolve(recipe.shards_below(run, PREDICTIONS))
-    place = Path(path).parent if isinstance(filesystem, fs.LocalFileSystem) else run
+    place = _place(recipe, run)
     with ExitStack() as stack:
         for name in teachers:
             try:
@@ -37,6 +36,19 @@ def exclusive(recipe: Recipe, run: Path, teachers: Sequence[str]) -> Iterator[No
             except OSError as error:
                 raise storage_fault(place, error, local=True) or error from None
         yield
+
+
+@contextmanager
+def one_at_a_time(recipe: Recipe, run: Path) -> Iterator[None]:
+    """Wait for other launches that are at their end: they read the manifest, and write it."""
+    with (_place(recipe, run) / ".manifest.lock").open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def _place(recipe: Recipe, run: Path) -> Path:
+    filesystem, path = resolve(recipe.shards_below(run, PREDICTIONS))
+    return Path(path).parent if isinstance(filesystem, fs.LocalFileSystem) else run
 
 
 def clear_partial_files(recipe: Recipe, run: Path, teachers: Sequence[str]) -> None:

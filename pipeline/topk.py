@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from vocab.union import TeacherMap
 
-# Candidates beyond k that are sorted with it, so that equal logits at the cut are decided by id and not by torch.topk.
+# Candidates beyond k that are sorted with it, so that up to so many equal logits at the cut are decided by id, not by torch.topk.
 _MARGIN = 8
 _LOWEST = float(np.finfo(np.float16).min)
 _BLOCK = 64  # rows of the head whose largest logit stands for all of them in the first pass of the top-k
@@ -108,7 +108,7 @@ class Remap:
         dropped_MD = work_MV[:, self._dropped]
         work_MV[:, self._dropped] = -torch.inf  # after the sum
         values_MS, rows_MS = _top(work_MV, min(k + _MARGIN, rows))
-        likeliest_MG = (forms_MGW.amax(dim=2) - joined_MG).exp_()  # its share of its piece
+        likeliest_MG = (forms_MGW.amax(dim=2) - joined_MG).exp_().nan_to_num_(1.0)  # its share of its piece
         return Candidates(
             gold_M=work_MV.gather(1, self._first_V[gold_M][:, None])[:, 0],
             rows_MS=rows_MS,

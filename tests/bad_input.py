@@ -20,6 +20,7 @@ from factories import SPECIAL, save_tokenizer, two_language_recipe
 from transformers import BertConfig, BertForSequenceClassification
 
 from data.recipe_file import load_recipe, save_recipe
+from data.shards import open_shard, read_shard, write_shard
 
 COMMAND = [sys.executable, "-c", "import cli; cli.main()"]
 RUN = ("recipe.toml", "--out", "run")
@@ -69,11 +70,10 @@ def maskless(folder: Path) -> None:
 
 
 def schema_version(folder: Path) -> None:
-    path = next((folder / "run/predictions").rglob("*.parquet"))
-    table = pq.read_table(path, partitioning=None)
-    metadata = dict(table.schema.metadata)
-    identity = json.loads(metadata[b"mergedistill.identity"]) | {"schema_version": 7}
-    pq.write_table(table.replace_schema_metadata(metadata | {b"mergedistill.identity": json.dumps(identity).encode()}), path)
+    """A shard as another version would write it, its checksum right."""
+    location = str(next((folder / "run/predictions").rglob("*.parquet")))
+    shard, table = read_shard(location), open_shard(location).read()
+    write_shard(location, table, identity=shard.identity | {"schema_version": 7}, unit=shard.unit, report=shard.report)
 
 
 def other_checkpoint(folder: Path) -> None:

@@ -209,3 +209,25 @@ def test_a_teacher_that_another_process_holds(tmp_path: Path) -> None:
     for one, other in zip(shared, alone, strict=True):
         assert all(one[name].equals(other[name]) for name in ("doc_id", "input_ids", "mask_positions", "label_ids"))
         assert np.allclose(leaf(one["topk_logits"])[0].astype(float), leaf(other["topk_logits"])[0].astype(float), atol=2e-2)
+
+
+def test_memory_that_runs_out_is_no_articles_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Torch's own error on a CPU, which is a plain RuntimeError."""
+    recipe = poisoned_recipe(tmp_path, poison=0, max_quarantined=1.0)
+    make_vocabulary(recipe, tmp_path / "run")
+    monkeypatch.setattr(Teacher, "label", lambda *_: torch.empty(1 << 50))
+    with pytest.raises(InputError, match=r"'t': out of memory .*; lower predict\.tokens_per_batch, found 256"):
+        predict(recipe, tmp_path / "run", show_progress=False)
+    assert list_shards(str(tmp_path / "run/predictions")) == []
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"units": [{}]}'])
+def test_a_damaged_manifest_is_written_again(tmp_path: Path, content: str) -> None:
+    recipe = poisoned_recipe(tmp_path, poison=0)
+    make_vocabulary(recipe, tmp_path / "run")
+    predict(recipe, tmp_path / "run", show_progress=False)
+    manifest = tmp_path / "run/predictions/_manifest.json"
+    whole = manifest.read_text()
+    manifest.write_text(content)
+    assert predict(recipe, tmp_path / "run", show_progress=False).computed == 0
+    assert manifest.read_text() == whole

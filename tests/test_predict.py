@@ -160,7 +160,7 @@ def test_kill_minus_9_loses_only_units_in_flight(recipe: Recipe, undisturbed: Pa
     make_vocabulary(recipe, run)
     save_recipe(recipe, tmp_path / "recipe.toml")
     program = (
-        "import sys; from pathlib import Path; import time; import pipeline.teacher_handler as stage;"
+        "import sys; from pathlib import Path; import time; import pipeline.label_unit as stage;"
         "from data.recipe_file import load_recipe;"
         "from pipeline.predict import predict; label = stage.label_unit;\n"
         "def slow(*arguments):\n    time.sleep(0.2); return label(*arguments)\n"  # so that a kill falls between units

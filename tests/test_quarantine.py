@@ -100,3 +100,10 @@ def test_what_utf8_has_no_bytes_for(tmp_path: Path) -> None:
     for name, expected in (("a.xml", ("1", "a \ufffd b")), ("b.jsonl", ("\ufffd", "😀 \ufffd"))):
         run(tmp_path / name, tmp_path / name[0])
         assert list(read_articles(str(tmp_path / name[0] / f"{name[0]}-00000.parquet"))) == [expected]
+
+
+def test_an_input_of_nothing_else_fails_and_leaves_the_quarantine(tmp_path: Path) -> None:
+    dump_of_poison = poisoned(tmp_path, poison=3, good=0)
+    with pytest.raises(InputError, match=r"3 of 3 articles \(100\.0%\) cannot be parsed"):
+        run(dump_of_poison, tmp_path / "out")
+    assert len((tmp_path / "out/_quarantine.jsonl").read_text().splitlines()) == 3

@@ -111,3 +111,9 @@ def test_a_missing_recipe_and_a_bad_setting(tmp_path: Path) -> None:
         load_recipe(write(tmp_path, GOOD), ["train"])
     with pytest.raises(InputError, match=r"unknown key 'train\.lables'; did you mean 'labels'"):
         load_recipe(write(tmp_path, GOOD), ["train.lables=gold"])
+
+
+@pytest.mark.parametrize("store", ["", "s3://", "s3:///"])
+def test_a_store_names_a_place(tmp_path: Path, store: str) -> None:
+    with pytest.raises(InputError, match=r"predict\.store: .*names no bucket or folder: give one, as s3://bucket/folder"):
+        load_recipe(write(tmp_path, GOOD), [f'predict.store="{store}"'])

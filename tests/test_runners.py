@@ -116,7 +116,7 @@ def kill_worker_process(launcher: int) -> None:
 
 def test_a_worker_process_dies(many: Launches) -> None:
     """Beam would wait for it for ever."""
-    gives_up(many, "processes", MULTI_PROCESSING, kill_worker_process, "a Beam worker died")
+    gives_up(many, "processes", MULTI_PROCESSING, kill_worker_process, "the Beam job was given up")
 
 
 def test_dask_is_lost(many: Launches, tmp_path: Path) -> None:

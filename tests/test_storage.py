@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from data.storage import expand, join, relative, replace_folder, resolve, split, without_options, write_text, write_whole
+from data.storage_faults import storage_fault
 from vocab.errors import InputError
 
 
@@ -65,3 +66,17 @@ def test_a_folder_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
     (tmp_path / "f").rename(tmp_path / ".f.old")
     replace_folder(tmp_path / "f", lambda folder: (folder / "three").touch())
     assert [path.name for path in tmp_path.rglob("*")] == ["f", "three"]
+
+
+def test_what_object_stores_say_is_a_line() -> None:
+    """As Arrow words them: with a code, without one, and without a message."""
+    for text in (
+        "When reading x: AWS Error ACCESS_DENIED during HeadObject operation: Access Denied. (Request ID: 1)",
+        "AWS Error UNKNOWN (HTTP status 301) during HeadObject operation: No response body.",
+        "AWS Error NETWORK_CONNECTION during PutObject operation: ",
+    ):
+        fault = storage_fault("s3://bucket/x", OSError(text))
+        assert fault is not None
+        assert str(fault).startswith("s3://bucket/x: the storage refused or did not answer (")
+        assert "\n" not in str(fault)
+    assert storage_fault("x", OSError("Corrupt snappy compressed data.")) is None

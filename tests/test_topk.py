@@ -228,3 +228,12 @@ def test_packed_linear_layers_multiply_right() -> None:
         assert pack_linears(model, 4096) == (2 if torch.ops.mkldnn._is_mkldnn_bf16_supported() else 0)
         assert all(torch.allclose(model(x), y, atol=0.02) for x, y in zip(inputs, before, strict=True))
     assert pack_linears(torch.nn.Linear(8, 8), 4096) == 0  # float32 stays
+
+
+def test_a_piece_that_is_impossible_merges_without_a_trace() -> None:
+    logits = torch.randn(3, 8)
+    logits[:, 3:5] = -torch.inf  # both forms of one piece
+    found = Remap(teacher_map([5, 6, 7, 8, 8, 9, 10, 11], [True] * 8), torch.device("cpu"))(logits, torch.zeros(3).long(), 4)
+    assert found.finite_M.all()
+    assert found.merged_M.tolist() == [0, 0, 0]
+    assert 8 not in found.ids_MK
