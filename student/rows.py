@@ -15,7 +15,7 @@ from student.batch import TEACHER_COLUMNS
 from student.chance import permutation
 from vocab.errors import InputError
 
-CHUNK_ROW_GROUPS = 1  # decoded together: the shuffle's reach, at 4,096 rows a row group
+CHUNK_ROW_GROUPS = 4  # decoded together: the shuffle's reach, of up to 4,096 rows a row group (and of small units far fewer)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
