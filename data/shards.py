@@ -3,7 +3,6 @@
 import glob
 import json
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 
 from data.contract import CHECKSUM_KEY, PART_KEYS, SCHEMA, ShardPath, footer_checksum, parse_path
 from data.identity import differences
-from data.storage import expand, join, resolve, write_whole
+from data.storage import expand, join, map_files, resolve, write_whole
 from data.storage_faults import storage_fault
 from vocab.errors import InputError
 
@@ -152,9 +151,8 @@ def list_shards(predictions: str) -> list[str]:
 
 
 def read_shards(locations: Iterable[str]) -> list[Shard]:
-    """The footers of many shards, read side by side."""
-    with ThreadPoolExecutor(16) as pool:
-        return list(pool.map(read_shard, locations))
+    """The footers of many shards, in order."""
+    return map_files(read_shard, [*locations])
 
 
 def check_identity(shard: Shard, expected: Mapping[str, Any]) -> None:
