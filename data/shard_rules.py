@@ -91,7 +91,7 @@ def check_shard(
         check.fault("file.unreadable", None, f"{size:,} bytes that are no whole Parquet file ({reason})", "a Parquet file")
         return check
     except Exception as error:  # a damaged footer can raise anything, and must never pass
-        check.fault("file.unreadable", None, f"a damaged footer ({_first_line(error)})", "a Parquet file")
+        check.fault("file.unreadable", None, f"a damaged footer ({first_line(error)})", "a Parquet file")
         return check
     check.identity, check.unit = parts[IDENTITY_KEY], parts[UNIT_KEY]
     for fault in (*frame, *check_path(path, check.unit)):
@@ -131,7 +131,7 @@ def _check_groups(
             if failure := storage_fault(check.name, error):
                 raise failure from None
             where = f"row group {group} (rows {first:,} to {first + rows - 1:,})"
-            for column, reason in _damaged_columns(file, group) or [(None, _first_line(error))]:
+            for column, reason in _damaged_columns(file, group) or [(None, first_line(error))]:
                 check.fault("file.damaged", column, f"{where}: {reason}", "pages as they were written")
         else:
             if legible:
@@ -186,9 +186,10 @@ def _damaged_columns(file: pq.ParquetFile, group: int) -> list[tuple[str | None,
         try:
             file.read_row_group(group, columns=[name], use_threads=False)
         except Exception as error:
-            damaged.append((name, _first_line(error)))
+            damaged.append((name, first_line(error)))
     return damaged
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """What an exception says, as far as one line goes; its kind if it says nothing."""
     return (str(error).splitlines() or [type(error).__name__])[0]

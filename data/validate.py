@@ -16,7 +16,7 @@ from pyarrow import fs
 from data.contract import ShardPath, parse_path
 from data.folder_rules import UnionFacts, check_folder, missing_units
 from data.manifest import MANIFEST
-from data.shard_rules import ShardCheck, check_shard
+from data.shard_rules import ShardCheck, check_shard, first_line
 from data.shards import open_shard
 from data.storage import TEMPORARY_SUFFIX, join, resolve
 from data.validation_report import Fault, Report, Totals, render
@@ -52,7 +52,7 @@ def validate(
     try:
         names = _files(predictions)
     except (OSError, pa.ArrowException) as error:
-        report.error = f"{predictions}: {_first_line(error)}; expected a folder of predictions, as `mergedistill predict` writes it"
+        report.error = f"{predictions}: {first_line(error)}; expected a folder of predictions, as `mergedistill predict` writes it"
         return report
     shards = {name: size for name, size in names.items() if name.endswith(".parquet")}
     paths = {name: _path(name) for name in shards}
@@ -173,13 +173,9 @@ def _lost(predictions: str, shards: set[str]) -> Iterator[str]:
         with filesystem.open_input_file(path) as file:
             listed = {unit["path"] for unit in json.loads(file.read())["units"]}
     except (OSError, ValueError, LookupError, TypeError) as error:
-        yield f"{MANIFEST}: cannot be read ({_first_line(error)}); `mergedistill predict` writes it again"
+        yield f"{MANIFEST}: cannot be read ({first_line(error)}); `mergedistill predict` writes it again"
         return
     lost = sorted(name for name in listed - shards)
     if lost:
         shown = f"{', '.join(lost[:3])}{', …' if len(lost) > 3 else ''}"
         yield f"{MANIFEST} lists shards that are not there: {len(lost):,} ({shown}); `mergedistill predict` computes what is missing"
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -138,15 +138,14 @@ def _label(block: list[Example], teacher: LoadedTeacher, recipe: Recipe, name: s
     except torch.AcceleratorError:
         raise  # of the device, and not of an article: nothing works on it any more
     except Exception as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         if isinstance(error, torch.OutOfMemoryError | MemoryError) or _OUT_OF_MEMORY.search(str(error)):
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise InputError(
                 f"teacher '{name}': out of memory ({reason}); lower predict.tokens_per_batch, found {budget}"
             ) from None
         by_article = [[*group] for _, group in groupby(block, key=lambda example: example.doc_id)]
         if len(by_article) > 1:
             return concatenate([_label(article, teacher, recipe, name, quarantine) for article in by_article])
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         quarantine.setdefault(block[0].doc_id, f"the teacher failed: {reason}")
         return no_labels(sum(len(example.mask_positions) for example in block), k)
 

@@ -1,7 +1,7 @@
 """Stage 1: run each teacher over its languages' articles, and write its top-k logits in the union vocabulary.
 
-Per teacher one branch: Create(units) | Reshuffle | RunInference(TeacherHandler) | WriteShard. A finished unit is durable at once,
-so a launch after a failure computes only what is missing.
+Per teacher one branch: Create(units) | Reshuffle | Filter(_is_missing) | RunInference(TeacherHandler) | WriteShard. A finished unit is
+durable at once, so a launch after a failure computes only what is missing.
 """
 
 import os
