@@ -4,6 +4,7 @@ Legend: B batch, T tokens, H hidden size, M masked positions, V rows of the head
 """
 
 import ctypes
+import os
 import threading
 from collections.abc import Sequence
 from itertools import chain
@@ -19,6 +20,11 @@ from pipeline.packed_linear import pack_linears
 from pipeline.topk import Candidates, Remap, TopK, no_labels, select
 from vocab.errors import InputError
 from vocab.union import TeacherMap
+
+# Large pages for large tensors, if the kernel gives them: torch reads this at its first allocation, whoever imported it before.
+os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+# Layers of attention and, after it, a feed-forward block at each position alone; the last one of a model leads to the head.
+_BERT_LAYERS = ("BertLayer", "RobertaLayer", "XLMRobertaLayer", "CamembertLayer", "ElectraLayer", "RoFormerLayer")
 
 
 class Teacher:
@@ -36,13 +42,15 @@ class Teacher:
             pack_linears(self.model, tokens=4096)
         self.remap = Remap(teacher_map, self.device)
         self._batch = threading.local()  # runners may label on several threads of one process with one model
-        self.model.base_model.register_forward_hook(self._gather)
+        _last_mixing(self.model).register_forward_hook(self._gather)
 
     def _gather(self, _module: Any, _inputs: Any, output: Any) -> Any:
-        """Between encoder and head: keep the hidden states at masked positions only, [B, T, H] → [1, M, H].
+        """Where positions look at each other no more: keep the hidden states at masked ones only, [B, T, H] → [1, M, H].
 
         At V = 119,547 the head at every position would cost more than the encoder. As a hook it holds for every architecture.
         """
+        if isinstance(output, tuple):
+            return (output[0].flatten(0, 1)[self._batch.places_M].unsqueeze(0), *output[1:])
         output["last_hidden_state"] = output["last_hidden_state"].flatten(0, 1)[self._batch.places_M].unsqueeze(0)
         return output
 
@@ -78,6 +86,16 @@ class Teacher:
         """An array on the teacher's device; a copy to a GPU goes on while this thread makes the next."""
         tensor = torch.from_numpy(array)
         return tensor.pin_memory().to(self.device, non_blocking=True) if self.device.type == "cuda" else tensor
+
+
+def _last_mixing(model: Any) -> torch.nn.Module:
+    """The last module in which positions look at each other: the last layer's attention where BERT's layers are known, else the encoder.
+
+    What follows works on each position alone, so that the last feed-forward block, too, is needed at masked positions only.
+    """
+    layers = [module for module in model.modules() if type(module).__name__ in _BERT_LAYERS]
+    found: torch.nn.Module = layers[-1].attention if layers else model.base_model
+    return found
 
 
 def length_batches(lengths: Sequence[int], tokens_per_batch: int) -> list[NDArray[np.int64]]:

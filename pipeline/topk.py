@@ -1,7 +1,7 @@
 """The teacher's top-k at masked positions, in the union vocabulary: plain functions on arrays.
 
 Legend: M masked positions, V rows of the teacher's head, K top-k, S candidates sorted before the cut, G groups of rows that merge,
-W rows of the widest group, D dropped rows.
+W rows of the widest group, D dropped rows, B blocks of rows, C rows of the chosen blocks.
 """
 
 from collections.abc import Sequence
@@ -17,8 +17,8 @@ from vocab.union import TeacherMap
 # Candidates beyond k that are sorted with it, so that up to so many equal logits at the cut are decided by id, not by torch.topk.
 _MARGIN = 8
 _LOWEST = float(np.finfo(np.float16).min)
-_BLOCK = 64  # rows of the head whose largest logit stands for all of them in the first pass of the top-k
-_WORKSPACE = {"cpu": 1 << 23, "cuda": 1 << 30}  # bytes of float32 logits at once: a CPU's cache, a GPU's parallelism
+_BLOCK = 64  # rows of the head whose largest logit stands for all of them in the first pass
+_WORKSPACE = {"cpu": 1 << 21, "cuda": 1 << 30}  # bytes of float32 logits at once: a CPU core's cache, a GPU's parallelism
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,53 +75,81 @@ class Remap:
 
     def __init__(self, teacher_map: TeacherMap, device: torch.device):
         self._union_ids = teacher_map.union_ids
-        self._invalid = torch.from_numpy(np.flatnonzero(~teacher_map.real)).to(device)
-        self._dropped = torch.from_numpy(np.flatnonzero(teacher_map.real & ~teacher_map.predictable)).to(device)
-        forms_GW, first_V = _merged_rows(teacher_map)
-        self._forms_GW, self._first_V = torch.from_numpy(forms_GW).to(device), torch.from_numpy(first_V).to(device)
+        forms_GW, group_V = _merged_rows(teacher_map)
+        alone = teacher_map.predictable & (group_V < 0)
+        dropped = teacher_map.real & ~teacher_map.predictable
+
+        def on_device(array: NDArray[Any]) -> torch.Tensor:
+            return torch.from_numpy(array).to(device)
+
+        self._alone_V, self._silent = on_device(alone), on_device(np.flatnonzero(~alone & ~dropped))
+        self._dropped, self._forms_GW, self._group_V = on_device(np.flatnonzero(dropped)), on_device(forms_GW), on_device(group_V)
 
     def __call__(self, logits_MV: torch.Tensor, gold_M: torch.Tensor, k: int) -> TopK:
         """Top-k of raw logits of any float type. `gold_M` are the teacher's own ids, predictable ones."""
         return self.finish([self.candidates(logits_MV, gold_M, k)], k)
 
     def candidates(self, logits_MV: torch.Tensor, gold_M: torch.Tensor, k: int) -> Candidates:
-        """The best k rows and some more; nothing leaves the device, and float32 copies are of a few positions at a time."""
-        step = max(1, _WORKSPACE[logits_MV.device.type] // (4 * logits_MV.shape[1]))
-        blocks = [
-            self._candidates(logits_MV[start : start + step], gold_M[start : start + step], k)
-            for start in range(0, max(1, len(logits_MV)), step)
-        ]
-        return Candidates(*(torch.cat(tensors) for tensors in zip(*blocks, strict=True)))
+        """The best k rows and some more, in two passes; nothing leaves the device.
 
-    def _candidates(self, logits_MV: torch.Tensor, gold_M: torch.Tensor, k: int) -> Candidates:
-        rows = logits_MV.shape[1]
-        work_MV = logits_MV.new_empty((len(logits_MV), -(-rows // _BLOCK) * _BLOCK), dtype=torch.float32)
-        work_MV[:, :rows] = logits_MV
-        work_MV[:, rows:] = -torch.inf
-        work_MV[:, self._invalid] = -torch.inf
-        first_G = self._forms_GW[:, 0]
-        forms_MGW = work_MV[:, self._forms_GW.clamp(min=0)].masked_fill_(self._forms_GW < 0, -torch.inf)
-        joined_MG = torch.logsumexp(forms_MGW, dim=2)  # several surface forms of one piece: their probabilities add up
-        work_MV[:, self._forms_GW[self._forms_GW >= 0]] = -torch.inf
-        work_MV[:, first_G] = joined_MG
-        work_MV = torch.log_softmax(work_MV, dim=1)
-        dropped_MD = work_MV[:, self._dropped]
-        work_MV[:, self._dropped] = -torch.inf  # after the sum
-        values_MS, rows_MS = _top(work_MV, min(k + _MARGIN, rows))
-        likeliest_MG = (forms_MGW.amax(dim=2) - joined_MG).exp_().nan_to_num_(1.0)  # its share of its piece
+        The first pass streams once through all logits, a few positions at a time so that their float32 copy stays in cache: the sum, and
+        the largest logit of each block of rows. The S best lie in the S blocks with the largest maxima: the second looks at these only.
+        """
+        seen = self._first_pass(logits_MV)
+        size = min(k + _MARGIN, logits_MV.shape[1])
+        blocks_MS = seen.maxima_MB.topk(min(size, seen.maxima_MB.shape[1]), dim=1).indices
+        rows_MC = (blocks_MS[:, :, None] * _BLOCK + torch.arange(_BLOCK, device=blocks_MS.device)).flatten(1)
+        beyond_MC = rows_MC >= logits_MV.shape[1]  # the last block is filled up
+        rows_MC = rows_MC.masked_fill_(beyond_MC, 0)
+        values_MC = logits_MV.gather(1, rows_MC).float().masked_fill_(beyond_MC | ~self._alone_V[rows_MC], -torch.inf)
+        rows_MC = torch.cat([rows_MC, self._forms_GW[:, 0].expand(len(rows_MC), -1)], dim=1)
+        values_MS, places_MS = torch.cat([values_MC, seen.joined_MG], dim=1).topk(size, dim=1)
+        gold_M1 = logits_MV.gather(1, gold_M[:, None]).float()
+        if seen.joined_MG.shape[1]:
+            group_M1 = self._group_V[gold_M][:, None]
+            gold_M1 = torch.where(group_M1 < 0, gold_M1, seen.joined_MG.gather(1, group_M1.clamp(min=0)))
         return Candidates(
-            gold_M=work_MV.gather(1, self._first_V[gold_M][:, None])[:, 0],
-            rows_MS=rows_MS,
-            logits_MS=values_MS,
-            dropped_M=dropped_MD.exp_().sum(dim=1),
-            merged_M=(work_MV[:, first_G].exp_() * (1 - likeliest_MG)).sum(dim=1),
+            gold_M=(gold_M1 - seen.logsumexp_M1)[:, 0],
+            rows_MS=rows_MC.gather(1, places_MS),
+            logits_MS=values_MS - seen.logsumexp_M1,
+            dropped_M=seen.dropped_M,
+            merged_M=seen.merged_M,
         )
+
+    def _first_pass(self, logits_MV: torch.Tensor) -> "_Seen":
+        positions, rows = logits_MV.shape
+        step, blocks = max(1, _WORKSPACE[logits_MV.device.type] // (4 * rows)), -(-rows // _BLOCK)
+        seen = _Seen.empty(positions, blocks, len(self._forms_GW), logits_MV.device)
+        copy_MV = torch.full((min(step, positions), blocks * _BLOCK), -torch.inf, device=logits_MV.device)
+        for start in range(0, positions, step):
+            part = _Seen(*(tensor[start : start + step] for tensor in seen))
+            filled_MV = copy_MV[: len(part.dropped_M)]
+            work_MV = filled_MV[:, :rows]
+            work_MV.copy_(logits_MV[start : start + step])
+            if len(self._forms_GW):  # several surface forms of one piece: their probabilities add up
+                forms_MGW = work_MV[:, self._forms_GW.clamp(min=0)].masked_fill_(self._forms_GW < 0, -torch.inf)
+                torch.logsumexp(forms_MGW, dim=2, out=part.joined_MG)
+            work_MV.index_fill_(1, self._silent, -torch.inf)
+            work_MV[:, self._forms_GW[:, 0]] = part.joined_MG
+            dropped_MD = work_MV[:, self._dropped]
+            work_MV.index_fill_(1, self._dropped, -torch.inf)  # in the sum, but in no maximum
+            torch.amax(filled_MV.unflatten(1, (-1, _BLOCK)), dim=2, out=part.maxima_MB)
+            work_MV[:, self._dropped] = dropped_MD
+            largest_M1 = torch.cat([part.maxima_MB, dropped_MD], dim=1).amax(dim=1, keepdim=True)
+            total_M1 = work_MV.sub_(largest_M1).exp_().sum(dim=1, keepdim=True)
+            torch.add(largest_M1, total_M1.log(), out=part.logsumexp_M1)
+            torch.div(work_MV[:, self._dropped].sum(dim=1), total_M1[:, 0], out=part.dropped_M)
+            if len(self._forms_GW):
+                likeliest_MG = (forms_MGW.amax(dim=2) - part.joined_MG).exp_().nan_to_num_(1.0)  # its share of its piece
+                merged_M = (work_MV[:, self._forms_GW[:, 0]] * (1 - likeliest_MG)).sum(dim=1)
+                torch.div(merged_M, total_M1[:, 0], out=part.merged_M)
+        return seen
 
     def finish(self, parts: Sequence[Candidates], k: int) -> TopK:
         """The k best of the candidates of several batches, in union ids, on the CPU; equal logits by id."""
         found = Candidates(*(torch.cat(tensors).cpu() for tensors in zip(*parts, strict=True)))
         values = _half(found.logits_MS)
-        ids = self._union_ids[np.minimum(found.rows_MS.numpy(), len(self._union_ids) - 1)]
+        ids = self._union_ids[found.rows_MS.numpy()]
         order = np.lexsort((ids, -values.astype(np.float32)), axis=1)[:, :k]
         return TopK(
             gold_logits_M=_half(found.gold_M),
@@ -133,19 +161,19 @@ class Remap:
         )
 
 
-def _top(logits_MV: torch.Tensor, size: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """torch.topk along V, a multiple of _BLOCK, in two passes: the S largest lie in the S blocks with the largest maxima.
+class _Seen(NamedTuple):
+    """What a pass over all logits has found of each position."""
 
-    The first pass streams through memory once, where torch.topk would copy each row and partition it.
-    """
-    blocks = logits_MV.unflatten(1, (-1, _BLOCK))
-    if blocks.shape[1] <= 2 * size:
-        values, rows = logits_MV.topk(size, dim=1)
-        return values, rows
-    chosen_MS = blocks.amax(dim=2).topk(size, dim=1).indices
-    candidates = blocks.gather(1, chosen_MS[:, :, None].expand(-1, -1, _BLOCK)).flatten(1)
-    values, places = candidates.topk(size, dim=1)
-    return values, chosen_MS.gather(1, places // _BLOCK) * _BLOCK + places % _BLOCK
+    maxima_MB: torch.Tensor  # of each block of rows
+    logsumexp_M1: torch.Tensor
+    joined_MG: torch.Tensor  # the logit of each piece of several forms
+    dropped_M: torch.Tensor
+    merged_M: torch.Tensor
+
+    @classmethod
+    def empty(cls, positions: int, blocks: int, groups: int, device: torch.device) -> "_Seen":
+        maxima, logsumexp, joined = (torch.empty(positions, width, device=device) for width in (blocks, 1, groups))
+        return cls(maxima, logsumexp, joined, *torch.zeros(2, positions, device=device))
 
 
 def _half(logits: torch.Tensor) -> NDArray[np.float16]:
@@ -154,15 +182,15 @@ def _half(logits: torch.Tensor) -> NDArray[np.float16]:
 
 
 def _merged_rows(teacher_map: TeacherMap) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """(the teacher's rows that fall together on one union id [G, W], filled up with −1; the row that stands for each row [V])."""
+    """(the rows that fall together on one union id [G, W], filled up with −1; the group of each row [V], −1 for none)."""
     rows = np.flatnonzero(teacher_map.predictable)
     rows = rows[np.argsort(teacher_map.union_ids[rows], kind="stable")]
     _, starts, counts = np.unique(teacher_map.union_ids[rows], return_index=True, return_counts=True)
     groups = np.flatnonzero(counts > 1)
     forms_GW = np.full((len(groups), counts.max(initial=1)), -1, dtype=np.int64)
-    first_V = np.arange(len(teacher_map.union_ids), dtype=np.int64)
+    group_V = np.full(len(teacher_map.union_ids), -1, dtype=np.int64)
     for index, group in enumerate(groups):
         forms = rows[starts[group] : starts[group] + counts[group]]
         forms_GW[index, : len(forms)] = forms
-        first_V[forms] = forms[0]
-    return forms_GW, first_V
+        group_V[forms] = index
+    return forms_GW, group_V

@@ -15,10 +15,20 @@ from transformers import AutoConfig, AutoModelForMaskedLM
 from data.examples import Example
 from pipeline import topk
 from pipeline.packed_linear import pack_linears
-from pipeline.teacher import Teacher, length_batches, load_masked_lm
-from pipeline.topk import Remap, _top
+from pipeline.teacher import Teacher, _last_mixing, length_batches, load_masked_lm
+from pipeline.topk import Remap
 from vocab.errors import InputError
 from vocab.union import TeacherMap
+
+# Architectures that are known to end in layers of attention and a feed-forward block.
+KNOWN = (
+    "bert",
+    "roformer",
+    "roberta",
+    "xlm-roberta",
+    "camembert",
+    "electra",
+)
 
 
 def teacher_map(union_ids: list[int], predictable: list[bool], dropped: Sequence[int] = ()) -> TeacherMap:
@@ -93,10 +103,11 @@ def test_equal_logits_are_sorted_by_id() -> None:
 
 
 @pytest.mark.parametrize(
-    "architecture", ["bert", "roformer", "roberta", "distilbert", "electra", "albert", "deberta-v2", "modernbert"]
+    "architecture",
+    [*KNOWN, "distilbert", "albert", "deberta-v2", "modernbert", "roberta-prelayernorm", "convbert"],
 )
 def test_head_at_masked_positions_equals_the_plain_forward(architecture: str) -> None:
-    """The hook between encoder and head holds for every architecture."""
+    """The hook before the head holds for every architecture, and lies before the last feed-forward block where BERT's layers are known."""
     torch.manual_seed(0)
     sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64, "embedding_size": 32}
     config = AutoConfig.for_model(
@@ -119,7 +130,10 @@ def test_head_at_masked_positions_equals_the_plain_forward(architecture: str) ->
     teacher.device, teacher.model = torch.device("cpu"), model
     teacher.remap = Remap(teacher_map(list(range(40)), [True] * 40), teacher.device)
     teacher._batch = threading.local()
-    model.base_model.register_forward_hook(teacher._gather)
+    _last_mixing(model).register_forward_hook(teacher._gather)
+    shown: list[torch.Size] = []  # to the last feed-forward block
+    if architecture in KNOWN:
+        model.base_model.encoder.layer[-1].intermediate.register_forward_hook(lambda _, inputs, __: shown.append(inputs[0].shape))
     examples = [
         Example(
             doc_id="d",
@@ -131,6 +145,7 @@ def test_head_at_masked_positions_equals_the_plain_forward(architecture: str) ->
         for row in range(3)
     ]
     found = teacher.label(examples, 0, 4, 4096)
+    assert shown == ([(1, 6, 32)] if architecture in KNOWN else [])
     expected = torch.cat([torch.log_softmax(plain[row, positions[row]], dim=-1) for row in range(3)])
     assert found.logits_MK == pytest.approx(expected.topk(4).values.numpy(), abs=4e-3)
     ids_MK = torch.from_numpy(found.ids_MK.astype(np.int64))  # equal in float16, two ids may stand in either order
@@ -173,16 +188,23 @@ def test_threads_share_a_teacher(tmp_path: Path) -> None:
     assert all(np.array_equal(one, other) for one, other in zip(alone, together, strict=True))
 
 
-def test_two_passes_find_the_best_of_a_wide_head() -> None:
+@pytest.mark.parametrize("dropped", [(), (5000, 5001, 64)])
+def test_two_passes_find_the_best_of_a_wide_head(dropped: tuple[int, ...]) -> None:
     """Wider than the blocks of the first pass, with many equal logits, as bfloat16 gives them: as torch.topk over everything."""
-    generator = torch.Generator().manual_seed(0)
-    logits = torch.randn(64, 64 * 80, generator=generator).bfloat16().float()
+    rows = 64 * 80 - 9  # the last block is not full
+    logits = torch.randn(64, rows, generator=torch.Generator().manual_seed(0)).bfloat16()
     logits[:, 100:140] = 9.0  # in one block more than can be chosen
     logits[7, :] = 1.0
-    values, rows = _top(logits, 16)
-    assert torch.equal(values, logits.topk(16).values)
-    assert torch.equal(logits.gather(1, rows), values)
-    assert all(len(set(row.tolist())) == 16 for row in rows)
+    logits[:, -1] = 12.0
+    logits[:, list(dropped)] = 11.0
+    predictable = [row not in dropped for row in range(rows)]
+    ids = [row + 5 if predictable[row] else 1 for row in range(rows)]
+    found = Remap(teacher_map(ids, predictable, dropped), torch.device("cpu"))(logits, torch.zeros(64).long(), 8)
+    plain = torch.log_softmax(logits.float(), dim=1)
+    plain[:, list(dropped)] = -torch.inf
+    assert found.logits_MK == pytest.approx(plain.topk(8).values.numpy(), abs=4e-3)
+    assert found.logits_MK == pytest.approx(plain.gather(1, torch.from_numpy(found.ids_MK.astype(np.int64) - 5)).numpy(), abs=4e-3)
+    assert all(len(set(row.tolist())) == 8 for row in found.ids_MK)
 
 
 def test_blocks_of_positions_give_what_all_at_once_give(monkeypatch: pytest.MonkeyPatch) -> None:
