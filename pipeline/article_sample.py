@@ -19,6 +19,7 @@ from pipeline.plan import Unit
 PLACES = 32  # at most so many row groups of a corpus are read
 DRAWS = 8  # articles a place
 _BYTES_A_TOKEN = 4  # roughly, of text: it steers the draw, and no estimate depends on it
+_GOLDEN = (5**0.5 - 1) / 2  # its multiples, modulo 1, lie apart however many there are
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,6 +50,17 @@ class Sample:
         """
         sums_P = np.bincount(self.place_D, weights=self.weight_D * values_A[self.article_D], minlength=PLACES)
         return float(sums_P.sum()), 0.0 if self.whole else 2 * float(np.sqrt(PLACES * sums_P.var(ddof=1)))
+
+    def unit(self, count: int, nth: int = 0) -> NDArray[np.int64]:
+        """`count` articles that are together as a unit of the corpus is: of each length as many as there, in mixed order.
+
+        The sample has many long articles, each standing for few, and few short ones, each standing for many: these come several
+        times. Each `nth` unit has others where there are others to take.
+        """
+        by_length = np.argsort([len(text) for _, text in self.articles], kind="stable")
+        weight_A = np.bincount(self.article_D, weights=self.weight_D, minlength=len(self.articles))
+        drawn = spread_evenly(weight_A[by_length], count, (0.5 + nth * _GOLDEN) % 1)
+        return np.random.default_rng(nth).permutation(by_length[drawn])
 
 
 def list_row_groups(units: Iterable[Unit]) -> list[RowGroup]:
@@ -105,10 +117,13 @@ def draw_sample(groups: Sequence[RowGroup], max_length: int) -> Sample:
     )
 
 
-def spread_evenly(sizes: NDArray[Any], count: int) -> NDArray[np.int64]:
-    """`count` indices, increasing, spread evenly over the sizes laid end to end: a large one may be there several times."""
+def spread_evenly(sizes: NDArray[Any], count: int, offset: float = 0.5) -> NDArray[np.int64]:
+    """`count` indices, increasing, spread evenly over the sizes laid end to end: a large one may be there several times.
+
+    offset  of the first, in steps: 0 to 1, 1 excluded
+    """
     ends = np.cumsum(sizes)
-    return np.asarray(np.searchsorted(ends, (np.arange(count) + 0.5) / count * ends[-1], side="right"), dtype=np.int64)
+    return np.asarray(np.searchsorted(ends, (np.arange(count) + offset) / count * ends[-1], side="right"), dtype=np.int64)
 
 
 def _read(group: RowGroup) -> list[tuple[str, str]]:

@@ -1,7 +1,7 @@
 """What predict will make and cost, before it runs: from the recipe, the footers, and a look at few articles.
 
 Articles and units are exact. Windows, masked positions and FLOPs are estimated from a sample of articles that is tokenised and masked
-as predict does it; bytes and the teacher's rate are measured on a trial unit of the sample, run from its articles to its shard.
+as predict does it; bytes and the teacher's rate are measured in a trial of units that are made of the sample as the corpus' units are.
 """
 
 import math

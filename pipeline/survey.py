@@ -17,7 +17,7 @@ from data.examples import make_examples
 from data.identity import Identity
 from data.recipe import Recipe
 from data.shards import ROW_GROUP_ROWS
-from pipeline.article_sample import Sample, draw_sample, list_row_groups, spread_evenly
+from pipeline.article_sample import Sample, draw_sample, list_row_groups
 from pipeline.flops import encoder_flops, head_flops
 from pipeline.label_unit import BLOCK, LoadedTeacher
 from pipeline.plan import Unit
@@ -25,7 +25,7 @@ from pipeline.teacher import length_batches
 from pipeline.teacher_files import teacher_folder, teacher_vocabulary
 from pipeline.teacher_handler import TeacherHandler
 from pipeline.to_union import Spelling, window_alphabet
-from pipeline.trial_unit import Trial, run_trial
+from pipeline.trial_unit import run_trial
 from vocab.folder import load_map
 
 
@@ -49,7 +49,7 @@ class Survey:
 
     @property
     def hours(self) -> float:
-        """Of one process, the teacher's loading not counted."""
+        """Of one process: the sum of the units' own seconds. The teacher's loading and the writing of shards are not in them."""
         return self.flops_with_padding / self.rate / 3600 if self.rate else 0.0
 
 
@@ -89,17 +89,23 @@ class Surveyor:
         ]
         windows, masked, flops = (total for total, _ in totals)
         size = 0.0 if self._identity else None
+        articles, padding = sum(group.articles for group in groups), 0.0
+        unit_articles = max(1, round(articles / max(1, len(units))))
+        if sample.articles:
+            own, added = self._unit_flops(seen, sample.unit(unit_articles))
+            padding = flops * added / max(own, 1.0)
         if self._identity and sample.articles:
-            trial, measured = self._try(sample, seen, self._identity, seconds, scratch)
+            trial = run_trial(sample, unit_articles, len(units), self._handler, self._loaded, self._identity, scratch, seconds)
+            measured = sum(sum(self._unit_flops(seen, unit_A)) for unit_A in trial.units) / trial.seconds
             row_groups = math.ceil(windows / len(units) / ROW_GROUP_ROWS)
             size, rate = len(units) * trial.shard_bytes(masked / len(units), row_groups), rate or measured
         return Survey(
-            articles=sum(group.articles for group in groups),
+            articles=articles,
             articles_read=len(sample.articles),
             windows=windows,
             masked_positions=masked,
             flops=flops,
-            padding_flops=self._padding(_one_unit(sample, seen, windows / max(1, len(units)))) * windows,
+            padding_flops=padding,
             error=max((width / total for total, width in totals if total), default=0.0),
             bytes=size,
             rate=rate,
@@ -117,43 +123,33 @@ class Surveyor:
         flops_W = encoder_flops(self._config, tokens_W) + masked_W * head_flops(self._config)
         return _Windows(article_W=article_W, tokens_W=tokens_W, masked_W=masked_W, flops_W=flops_W)
 
-    def _padding(self, tokens_W: NDArray[np.int64]) -> float:
-        """The FLOPs, a window, that padding adds to the encoder's over one unit's windows."""
+    def _unit_flops(self, seen: "_Windows", unit_A: NDArray[np.int64]) -> tuple[float, float]:
+        """(FLOPs of a unit of these articles, FLOPs that padding adds to its encoder's)."""
+        unit_W = seen.of(unit_A)
+        tokens_W = seen.tokens_W[unit_W]
         padded_W = tokens_W.copy()
         for start in range(0, len(tokens_W), BLOCK):
             block = tokens_W[start : start + BLOCK]
             for batch in length_batches(block.tolist(), self._recipe.predict.tokens_per_batch):
                 padded_W[start + batch] = block[batch].max()
         added = encoder_flops(self._config, padded_W).sum() - encoder_flops(self._config, tokens_W).sum()
-        return float(added / max(1, len(tokens_W)))
-
-    def _try(self, sample: Sample, seen: "_Windows", identity: Identity, seconds: float, scratch: str) -> tuple[Trial, float]:
-        """A trial on articles of the sample, and the FLOP/s that it shows."""
-        shuffled = np.random.default_rng(0).permutation(len(sample.articles))
-        articles = [sample.articles[index] for index in shuffled]
-        trial = run_trial(articles, self._handler, self._loaded, identity, scratch, seconds)
-        tried_W = np.isin(seen.article_W, shuffled[: trial.articles])
-        tokens_W = seen.tokens_W[tried_W]
-        return trial, float(seen.flops_W[tried_W].sum() + self._padding(tokens_W) * len(tokens_W)) / trial.seconds
+        return float(seen.flops_W[unit_W].sum()), float(added)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Windows:
     """The windows of a sample's articles, as the teacher is shown them."""
 
-    article_W: NDArray[np.int64]
+    article_W: NDArray[np.int64]  # increasing
     tokens_W: NDArray[np.int64]
     masked_W: NDArray[np.int64]
     flops_W: NDArray[np.float64]
 
+    def of(self, unit_A: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The numbers of the windows of some articles, in the articles' order."""
+        starts_A, stops_A = (np.searchsorted(self.article_W, unit_A, side=side) for side in ("left", "right"))
+        return np.concatenate([np.arange(start, stop) for start, stop in zip(starts_A, stops_A, strict=True)])
+
 
 def _pass_over(_doc_id: str, _reason: str) -> None:
     """An article that the tokenizer fails on: predict sets it aside."""
-
-
-def _one_unit(sample: Sample, seen: _Windows, windows: float) -> NDArray[np.int64]:
-    """The tokens of each of so many windows, in the proportions that the corpus has them."""
-    if not windows:
-        return np.zeros(0, dtype=np.int64)
-    weight_A = np.bincount(sample.article_D, weights=sample.weight_D, minlength=len(sample.articles))
-    return seen.tokens_W[spread_evenly(weight_A[seen.article_W], max(1, round(windows)))]

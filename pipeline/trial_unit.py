@@ -1,32 +1,37 @@
-"""A trial: one small unit of real articles, run through the real teacher and written as a shard, to learn what the whole will cost."""
+"""A trial: units of real articles, labelled by the real teacher, to learn what all units will cost; their rows are written as a shard.
+
+A unit costs more than its FLOPs: every article and every row has a price of its own. So the units of a trial are made as the corpus'
+units are, and where time allows they are as large. Their seconds are those of their reports, as a manifest will hold them.
+"""
 
 import math
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from data.contract import ShardPath
 from data.identity import Identity
 from data.shards import write_shard
 from data.storage import join, resolve
-from pipeline.label_unit import LoadedTeacher
+from pipeline.article_sample import Sample
+from pipeline.label_unit import Labelled, LoadedTeacher
 from pipeline.plan import Unit
 from pipeline.teacher_handler import TeacherHandler
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Trial:
-    """What a unit of so many articles cost."""
+    """What units of the sample's articles cost."""
 
-    articles: int
-    seconds: float  # from its articles to its shard, the teacher loaded before
-    positions: int  # masked
-    bytes: int  # of its shard
+    units: list[NDArray[np.int64]]  # the articles of each, by their numbers in the sample
+    seconds: float  # of all units, from the articles to the labels, the teacher loaded before
+    positions: int  # masked, of a shard of the units' articles, each once: copies would compress better than a corpus does
+    bytes: int  # of that shard
     bytes_of_half: float  # of a shard with half of its rows, the mean of both halves
     bytes_of_a_row: int  # of a shard with one row: nearly all of it is footer and headers
 
@@ -40,62 +45,84 @@ class Trial:
 
 
 def run_trial(
-    articles: Sequence[tuple[str, str]],
+    sample: Sample,
+    articles: int,
+    units: int,
     handler: TeacherHandler,
     loaded: LoadedTeacher,
     identity: Identity,
     folder: str,
     seconds: float,
 ) -> Trial:
-    """Run the first of the (doc_id, text) articles: so many that they keep the teacher busy for about `seconds`, or all.
+    """A trial for a corpus of so many `units` of so many `articles` each. It keeps the teacher busy for about `seconds`, or less.
 
-    Units of growing size are run until one takes at least half of that: the first ones also warm the machine up. Files are left in
-    `folder`.
+    Units of growing size are run until one takes at least half of that, or is as large as the corpus' units; the smaller ones only
+    warm the machine up. In the latter case this one does too, and more are run until all of that size take that long together, or those
+    that count are as many as the corpus has. Files are left in `folder`.
     """
-    run, count = _runner(handler, loaded, identity, folder), 1
-    while True:
-        trial = run(articles[:count])
-        if count >= len(articles) or trial.seconds >= seconds / 2:
-            return trial
-        growth = 0.8 * seconds / trial.seconds
-        count = min(len(articles), int(count * np.clip(growth, 1.5, 8)) + 1)
-
-
-def _runner(
-    handler: TeacherHandler, loaded: LoadedTeacher, identity: Identity, folder: str
-) -> Callable[[Sequence[tuple[str, str]]], Trial]:
     path = ShardPath(language="xx", teacher="trial", name="trial")
-    corpus, output = join(folder, "articles.parquet"), path.below(folder)
     unit = Unit(
         teacher=path.teacher,
         language=path.language,
-        corpus=corpus,
+        corpus=join(folder, "articles.parquet"),
         corpus_fingerprint="0" * 64,
         first_row_group=0,
         row_groups=1,
-        output=output,
+        output=path.below(folder),
+    )
+    count = 1
+    while True:
+        names, tables = _Names(sample), []
+        tried: list[NDArray[np.int64]] = []
+        took: list[float] = []
+        while not tried or (count >= articles and len(tried) <= units and sum(took) < seconds / 2):
+            unit_A = sample.unit(count, len(tried))
+            ids, texts = zip(*names.of(unit_A), strict=True)
+            pq.write_table(pa.table({"id": ids, "text": texts}), unit.corpus)
+            [labelled] = handler.run_inference([unit], loaded)
+            tried.append(unit_A)
+            took.append(max(0.001, labelled.report["seconds"]))  # which are whole milliseconds
+            tables.append(names.originals(labelled.table))
+        if count >= articles or took[0] >= seconds / 2:
+            break
+        count = min(articles, int(count * np.clip(0.8 * seconds / took[0], 1.5, 8)) + 1)
+    table = pa.concat_tables(tables).combine_chunks()
+    even = pc.equal(pc.bit_wise_and(table["doc_id"].combine_chunks().dictionary_encode().indices, 1), 0)  # every other article
+    halves = [table.filter(half) for half in (even, pc.invert(even))]
+    return Trial(
+        units=tried[1:] or tried,
+        seconds=sum(took[1:] or took),
+        positions=pc.sum(pc.list_value_length(table["mask_positions"])).as_py() or 0,
+        bytes=_bytes(table, labelled, identity),
+        bytes_of_half=sum(_bytes(half, labelled, identity) for half in halves) / 2,
+        bytes_of_a_row=_bytes(table.slice(0, 1), labelled, identity),
     )
 
-    def written(table: pa.Table, report: Mapping[str, Any]) -> int:
-        """The bytes of a shard."""
-        write_shard(output, table, identity=identity, unit=unit.facts(), report=report)
-        filesystem, inner = resolve(output)
-        return int(filesystem.get_file_info(inner).size)
 
-    def run(articles: Sequence[tuple[str, str]]) -> Trial:
-        pq.write_table(pa.table({"id": [name for name, _ in articles], "text": [text for _, text in articles]}), corpus)
-        started = time.perf_counter()
-        [labelled] = handler.run_inference([unit], loaded)
-        table, report = labelled.table, labelled.report
-        size, seconds = written(table, report), time.perf_counter() - started
-        middle = table.num_rows // 2
-        return Trial(
-            articles=len(articles),
-            seconds=seconds,
-            positions=report["masked_positions"],
-            bytes=size,
-            bytes_of_half=(written(table.slice(0, middle), report) + written(table.slice(middle), report)) / 2,
-            bytes_of_a_row=written(table.slice(0, 1), report),
-        )
+class _Names:
+    """Names for articles that come several times: an article's own is for the first time; masks are drawn anew for each."""
 
-    return run
+    def __init__(self, sample: Sample) -> None:
+        self._articles, self._times = sample.articles, Counter[int]()
+        self._own = pa.array([doc_id for doc_id, _ in sample.articles], pa.string())
+
+    def of(self, unit_A: NDArray[np.int64]) -> list[tuple[str, str]]:
+        """The (doc_id, text) of articles of the sample, by their numbers."""
+        named = []
+        for number in unit_A.tolist():
+            doc_id, text = self._articles[number]
+            times = self._times[number]
+            self._times[number] += 1
+            named.append((f"{doc_id} again {times}" if times else doc_id, text))
+        return named
+
+    def originals(self, table: pa.Table) -> pa.Table:
+        """The rows of articles that come for the first time."""
+        return table.filter(pc.is_in(table["doc_id"], value_set=self._own))
+
+
+def _bytes(table: pa.Table, labelled: Labelled, identity: Identity) -> int:
+    """The bytes of a table as the shard of a unit."""
+    write_shard(labelled.unit.output, table, identity=identity, unit=labelled.unit.facts(), report=labelled.report)
+    filesystem, path = resolve(labelled.unit.output)
+    return int(filesystem.get_file_info(path).size)

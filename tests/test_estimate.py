@@ -1,9 +1,12 @@
 """Estimates against what they estimate: FLOPs against torch's own count, a sample against its corpus, the whole against a real run."""
 
 import shutil
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 from click.testing import CliRunner
@@ -15,12 +18,15 @@ from cli import main
 from data.articles import read_articles
 from data.recipe import Recipe
 from data.recipe_file import parse_recipe, save_recipe
-from data.shards import leaf, list_shards, open_shard, read_shards
+from data.shards import leaf, list_shards, open_shard, read_shards, write_shard
 from pipeline.article_sample import DRAWS, PLACES, RowGroup, draw_sample
 from pipeline.estimate import estimate, render
 from pipeline.flops import encoder_flops, head_flops
+from pipeline.label_unit import Labelled, LoadedTeacher
+from pipeline.plan import Unit
 from pipeline.predict import predict
 from pipeline.teacher import length_batches
+from pipeline.teacher_handler import TeacherHandler
 from pipeline.vocabulary import make_vocabulary
 from vocab.errors import InputError
 
@@ -128,6 +134,49 @@ def test_an_estimate_is_within_a_tenth_of_the_run(recipe: Recipe, tmp_path: Path
             assert getattr(found.survey, name) == pytest.approx(value, rel=0.1), (found.language, found.heldout, name)
         assert found.survey.error < 0.1
         assert found.survey.rate is not None
+
+
+def test_hours_count_what_articles_cost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Units whose seconds are set by their articles and tokens: the sample's long articles must not hide what the short ones cost."""
+    generator = np.random.default_rng(0)
+    counts = np.where(generator.random(1500) < 0.05, 400, 8)
+    texts = [" ".join(generator.choice(" ".join(TEXTS["en"]).split(), count)) for count in counts]
+    article_shard(tmp_path / "en.parquet", texts, rows_per_group=50)
+    run_inference, labelled_texts = TeacherHandler.run_inference, []
+
+    def timed(
+        handler: TeacherHandler, batch: Sequence[Unit], model: LoadedTeacher, _arguments: object = None
+    ) -> Iterator[Labelled]:
+        for labelled in run_inference(handler, batch, model):
+            labelled_texts.append([text for _, text in read_articles(batch[0].corpus, range(batch[0].row_groups))])
+            counters = labelled.report["counters"]
+            labelled.report["seconds"] = 0.001 * counters["articles"] + 0.00001 * counters["tokens"]
+            yield labelled
+
+    weighed: list[str] = []
+
+    def weigh(location: str, table: pa.Table, **facts: Any) -> None:
+        weighed.extend(table["doc_id"].to_pylist())
+        write_shard(location, table, **facts)
+
+    monkeypatch.setattr(TeacherHandler, "run_inference", timed)
+    monkeypatch.setattr("pipeline.trial_unit.write_shard", weigh)
+    recipe = two_language_recipe(
+        tmp_path,
+        teachers=[{"name": "bert-en", "model": "teachers/en", "languages": ["en"]}],
+        corpora={"en": "en.parquet"},
+        predict={"top_k": 4, "dtype": "float32", "unit_articles": 500},
+    )
+    [found] = estimate(recipe, trial_seconds=100, show_progress=False)
+    tried = labelled_texts[-1]
+    assert np.mean([len(text) for text in tried]) == pytest.approx(np.mean([len(text) for text in texts]), rel=0.1)
+    assert len(tried) == 500 > len(set(tried))
+    assert set(weighed) <= {doc_id for doc_id, _ in read_articles(str(tmp_path / "en.parquet"))}  # no copies, which compress better
+    make_vocabulary(recipe, tmp_path, show_progress=False)
+    predict(recipe, tmp_path, show_progress=False)
+    shards = read_shards(list_shards(str(tmp_path / "predictions")))
+    assert found.survey.hours == pytest.approx(sum(shard.report["seconds"] for shard in shards) / 3600, rel=0.1)
+    assert found.survey.bytes == pytest.approx(sum(shard.bytes for shard in shards), rel=0.1)
 
 
 def flops(recipe: Recipe, teacher: str, locations: list[str]) -> dict[str, float]:
