@@ -88,14 +88,15 @@ def finish(process: subprocess.Popen[str], seconds: float = 150) -> subprocess.C
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 
+# What worker processes say before they know their log level; and of their death (one is killed, and the others may be cut short amid
+# their own end when the launcher's goes first), their shells and C++.
+_WORKERS = ("WARNING:root:apitools", "INFO:__main__:", "Killed", "Aborted", "terminate called without an active exception")
+
+
 def messages(done: subprocess.CompletedProcess[str]) -> list[str]:
-    """The lines of stderr but the progress bar, and what worker processes and their shell say before they know their log level."""
+    """The lines of stderr but the progress bar, and what worker processes and their shells say of their own."""
     lines = done.stderr.replace("\r", "\n").splitlines()
-    return [
-        line
-        for line in lines
-        if line.strip() and not line.startswith(("predict:", "WARNING:root:apitools", "INFO:__main__:", "Killed"))
-    ]
+    return [line for line in lines if line.strip() and not line.startswith(("predict:", *_WORKERS))]
 
 
 def only_line(done: subprocess.CompletedProcess[str]) -> str:
