@@ -59,8 +59,8 @@ def predict(
     identities = {name: teacher_identity(recipe, run, name) for name in names}
     with exclusive(recipe, run, names):  # before the plan: what another launch is computing would look missing
         plan = make_plan(recipe, str(run), identities)
+        clear_partial_files(recipe, run, names)
         if plan.missing:
-            clear_partial_files(recipe, run, names)
             outputs = [unit.output for unit in plan.missing]
             with watch_files(outputs, description="predict", unit="unit", show=show_progress):
                 run_pipeline(lambda pipeline: _branches(pipeline, recipe, run, plan, identities, beam_args), beam_args)

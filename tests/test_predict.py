@@ -138,7 +138,9 @@ def test_a_second_launch_computes_only_what_is_missing(recipe: Recipe, undisturb
     assert {name for name in before if after[name] != before[name]} == {lost}
     assert not leftover.exists()
     assert columns(run).keys() == columns(undisturbed).keys()
+    leftover.write_bytes(b"half")  # of a worker that was killed when its unit had been done again elsewhere
     assert launch(recipe, run).computed == 0
+    assert not leftover.exists()
 
 
 def test_a_new_teacher_never_makes_the_old_ones_run_again(recipe: Recipe, undisturbed: Path, tmp_path: Path) -> None:
