@@ -262,7 +262,8 @@ def estimate(recipe: str, out: Path | None, settings: Sequence[str], rate: float
     """What predict has to do and what it will cost, before it runs.
 
     Reads the footers of the article shards and a few hundred articles of each corpus, and runs each teacher for some seconds. Units
-    and articles are exact; ± is half of a 95% interval of windows, masked positions and PFLOPs. Hours are of one process.
+    and articles are exact; ± is half of a 95% interval of windows, masked positions and PFLOPs. Hours are of one process, the loading
+    of the teacher and the writing of shards left out.
 
     \b
     Example:  mergedistill estimate recipe.toml

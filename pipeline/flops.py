@@ -3,7 +3,8 @@
 Encoder, a token: layers · (8 H² + 4 H I + 4 T H): the four projections of attention, the feed-forward block, and the scores with the
 weighted sum over T tokens. With I = 4 H this is the usual layers · (24 H² + 4 T H). Head, a masked position: 2 H E + 2 E V. Softmax,
 norms, activations, biases and look-ups count nothing, nor does what only some architectures have: the projection of factored
-embeddings, relative positions that are multiplied, the third matrix of a gated feed-forward block.
+embeddings, relative positions that are multiplied, the third matrix of a gated feed-forward block. The last feed-forward block counts
+in full, though the teacher pass may need it at masked positions only: these are FLOPs of the model, whoever runs it.
 Legend: W windows, T tokens of a window, H hidden size, I intermediate size, E embedding size (H unless factored), V rows of the head.
 """
 

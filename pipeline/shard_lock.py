@@ -2,7 +2,7 @@
 
 import fcntl
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from pyarrow import fs
@@ -58,7 +58,8 @@ def clear_partial_files(recipe: Recipe, run: Path, teachers: Sequence[str]) -> N
         for file in list_files(location, recursive=True):
             if file.path.endswith(TEMPORARY_SUFFIX) and any(f"/teacher={name}/" in file.path for name in teachers):
                 try:
-                    with suppress(FileNotFoundError):  # a worker that outlived its launch has just finished it
-                        resolve(location)[0].delete_file(file.path)
+                    resolve(location)[0].delete_file(file.path)
+                except FileNotFoundError:
+                    pass  # a worker that outlived its launch has just finished it
                 except OSError as error:
                     raise storage_fault(location, error, local=True) or error from None

@@ -95,7 +95,16 @@ class Surveyor:
             own, added = self._unit_flops(seen, sample.unit(unit_articles))
             padding = flops * added / max(own, 1.0)
         if self._identity and sample.articles:
-            trial = run_trial(sample, unit_articles, len(units), self._handler, self._loaded, self._identity, scratch, seconds)
+            trial = run_trial(
+                sample,
+                articles=unit_articles,
+                units=len(units),
+                handler=self._handler,
+                loaded=self._loaded,
+                identity=self._identity,
+                folder=scratch,
+                seconds=seconds,
+            )
             measured = sum(sum(self._unit_flops(seen, unit_A)) for unit_A in trial.units) / trial.seconds
             row_groups = math.ceil(windows / len(units) / ROW_GROUP_ROWS)
             size, rate = len(units) * trial.shard_bytes(masked / len(units), row_groups), rate or measured

@@ -21,7 +21,7 @@ from pipeline.topk import Candidates, Remap, TopK, no_labels, select
 from vocab.errors import InputError
 from vocab.union import TeacherMap
 
-# Large pages for large tensors, if the kernel gives them: torch reads this at its first allocation, whoever imported it before.
+# Large pages for large tensors, if the kernel gives them. torch reads this when it makes its first tensor: after that it does nothing.
 os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 # Layers of attention and, after it, a feed-forward block at each position alone; the last one of a model leads to the head.
 _BERT_LAYERS = ("BertLayer", "RobertaLayer", "XLMRobertaLayer", "CamembertLayer", "ElectraLayer", "RoFormerLayer")

@@ -17,6 +17,7 @@ from vocab.union import TeacherMap
 # Candidates beyond k that are sorted with it, so that up to so many equal logits at the cut are decided by id, not by torch.topk.
 _MARGIN = 8
 _LOWEST = float(np.finfo(np.float16).min)
+_FEW = 2  # blocks for each candidate, up to which all of them are looked at in the second pass
 _BLOCK = 64  # rows of the head whose largest logit stands for all of them in the first pass
 _WORKSPACE = {"cpu": 1 << 21, "cuda": 1 << 30}  # bytes of float32 logits at once: a CPU core's cache, a GPU's parallelism
 
@@ -83,7 +84,9 @@ class Remap:
             return torch.from_numpy(array).to(device)
 
         self._alone_V, self._silent = on_device(alone), on_device(np.flatnonzero(~alone & ~dropped))
-        self._dropped, self._forms_GW, self._group_V = on_device(np.flatnonzero(dropped)), on_device(forms_GW), on_device(group_V)
+        self._drops, self._dropped_V = bool(dropped.any()), on_device(dropped.astype(np.float32))
+        self._hidden_V = on_device(np.where(dropped, -np.inf, 0).astype(np.float32))
+        self._forms_GW, self._group_V = on_device(forms_GW), on_device(group_V)
 
     def __call__(self, logits_MV: torch.Tensor, gold_M: torch.Tensor, k: int) -> TopK:
         """Top-k of raw logits of any float type. `gold_M` are the teacher's own ids, predictable ones."""
@@ -97,20 +100,19 @@ class Remap:
         """
         seen = self._first_pass(logits_MV)
         size = min(k + _MARGIN, logits_MV.shape[1])
-        blocks_MS = seen.maxima_MB.topk(min(size, seen.maxima_MB.shape[1]), dim=1).indices
-        rows_MC = (blocks_MS[:, :, None] * _BLOCK + torch.arange(_BLOCK, device=blocks_MS.device)).flatten(1)
-        beyond_MC = rows_MC >= logits_MV.shape[1]  # the last block is filled up
-        rows_MC = rows_MC.masked_fill_(beyond_MC, 0)
-        values_MC = logits_MV.gather(1, rows_MC).float().masked_fill_(beyond_MC | ~self._alone_V[rows_MC], -torch.inf)
-        rows_MC = torch.cat([rows_MC, self._forms_GW[:, 0].expand(len(rows_MC), -1)], dim=1)
-        values_MS, places_MS = torch.cat([values_MC, seen.joined_MG], dim=1).topk(size, dim=1)
+        step = max(1, _WORKSPACE[logits_MV.device.type] // (4 * size * _BLOCK))
+        best = [
+            self._best(logits_MV[start : start + step], _Seen(*(tensor[start : start + step] for tensor in seen)), size)
+            for start in range(0, max(1, len(logits_MV)), step)
+        ]
+        rows_MS, values_MS = (torch.cat(tensors) for tensors in zip(*best, strict=True))
         gold_M1 = logits_MV.gather(1, gold_M[:, None]).float()
-        if seen.joined_MG.shape[1]:
+        if len(self._forms_GW):
             group_M1 = self._group_V[gold_M][:, None]
             gold_M1 = torch.where(group_M1 < 0, gold_M1, seen.joined_MG.gather(1, group_M1.clamp(min=0)))
         return Candidates(
             gold_M=(gold_M1 - seen.logsumexp_M1)[:, 0],
-            rows_MS=rows_MC.gather(1, places_MS),
+            rows_MS=rows_MS,
             logits_MS=values_MS - seen.logsumexp_M1,
             dropped_M=seen.dropped_M,
             merged_M=seen.merged_M,
@@ -120,30 +122,48 @@ class Remap:
         positions, rows = logits_MV.shape
         step, blocks = max(1, _WORKSPACE[logits_MV.device.type] // (4 * rows)), -(-rows // _BLOCK)
         seen = _Seen.empty(positions, blocks, len(self._forms_GW), logits_MV.device)
-        copy_MV = torch.full((min(step, positions), blocks * _BLOCK), -torch.inf, device=logits_MV.device)
+        buffers = torch.full((1 + self._drops, min(step, positions), blocks * _BLOCK), -torch.inf, device=logits_MV.device)
         for start in range(0, positions, step):
             part = _Seen(*(tensor[start : start + step] for tensor in seen))
-            filled_MV = copy_MV[: len(part.dropped_M)]
-            work_MV = filled_MV[:, :rows]
+            work_MV = buffers[0, : len(part.dropped_M), :rows]
             work_MV.copy_(logits_MV[start : start + step])
             if len(self._forms_GW):  # several surface forms of one piece: their probabilities add up
                 forms_MGW = work_MV[:, self._forms_GW.clamp(min=0)].masked_fill_(self._forms_GW < 0, -torch.inf)
                 torch.logsumexp(forms_MGW, dim=2, out=part.joined_MG)
             work_MV.index_fill_(1, self._silent, -torch.inf)
             work_MV[:, self._forms_GW[:, 0]] = part.joined_MG
-            dropped_MD = work_MV[:, self._dropped]
-            work_MV.index_fill_(1, self._dropped, -torch.inf)  # in the sum, but in no maximum
-            torch.amax(filled_MV.unflatten(1, (-1, _BLOCK)), dim=2, out=part.maxima_MB)
-            work_MV[:, self._dropped] = dropped_MD
-            largest_M1 = torch.cat([part.maxima_MB, dropped_MD], dim=1).amax(dim=1, keepdim=True)
+            if self._drops:  # they are in the sum, but in no maximum of a block
+                torch.add(work_MV, self._hidden_V, out=buffers[1, : len(work_MV), :rows])
+            shown_MV = buffers[-1, : len(work_MV)]
+            torch.amax(shown_MV.unflatten(1, (-1, _BLOCK)), dim=2, out=part.maxima_MB)
+            largest_M1 = (work_MV if self._drops else part.maxima_MB).amax(dim=1, keepdim=True)
             total_M1 = work_MV.sub_(largest_M1).exp_().sum(dim=1, keepdim=True)
             torch.add(largest_M1, total_M1.log(), out=part.logsumexp_M1)
-            torch.div(work_MV[:, self._dropped].sum(dim=1), total_M1[:, 0], out=part.dropped_M)
+            if self._drops:
+                torch.div(work_MV @ self._dropped_V, total_M1[:, 0], out=part.dropped_M)
             if len(self._forms_GW):
                 likeliest_MG = (forms_MGW.amax(dim=2) - part.joined_MG).exp_().nan_to_num_(1.0)  # its share of its piece
                 merged_M = (work_MV[:, self._forms_GW[:, 0]] * (1 - likeliest_MG)).sum(dim=1)
                 torch.div(merged_M, total_M1[:, 0], out=part.merged_M)
         return seen
+
+    def _best(self, logits_MV: torch.Tensor, seen: "_Seen", size: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """(the rows [M, S] with the largest logits, these). A piece of several forms stands at its first row."""
+        rows = torch.arange(logits_MV.shape[1], device=logits_MV.device)
+        rows_MC = rows.expand(len(logits_MV), -1)
+        if seen.maxima_MB.shape[1] > _FEW * size:
+            blocks_MS = seen.maxima_MB.topk(size, dim=1).indices
+            rows_MC = (blocks_MS[:, :, None] * _BLOCK + rows[:_BLOCK]).flatten(1)
+            beyond_MC = rows_MC >= len(rows)  # the last block is filled up
+            rows_MC.masked_fill_(beyond_MC, 0)
+            values_MC = logits_MV.gather(1, rows_MC).float().masked_fill_(beyond_MC | ~self._alone_V[rows_MC], -torch.inf)
+        else:
+            values_MC = logits_MV.float().masked_fill(~self._alone_V, -torch.inf)
+        if len(self._forms_GW):
+            rows_MC = torch.cat([rows_MC, self._forms_GW[:, 0].expand(len(rows_MC), -1)], dim=1)
+            values_MC = torch.cat([values_MC, seen.joined_MG], dim=1)
+        values_MS, places_MS = values_MC.topk(size, dim=1)
+        return rows_MC.gather(1, places_MS), values_MS
 
     def finish(self, parts: Sequence[Candidates], k: int) -> TopK:
         """The k best of the candidates of several batches, in union ids, on the CPU; equal logits by id."""

@@ -5,6 +5,7 @@ units are, and where time allows they are as large. Their seconds are those of t
 """
 
 import math
+import time
 from collections import Counter
 from dataclasses import dataclass
 
@@ -29,7 +30,7 @@ class Trial:
     """What units of the sample's articles cost."""
 
     units: list[NDArray[np.int64]]  # the articles of each, by their numbers in the sample
-    seconds: float  # of all units, from the articles to the labels, the teacher loaded before
+    seconds: float  # of these units, from the articles to the labels, the teacher loaded before
     positions: int  # masked, of a shard of the units' articles, each once: copies would compress better than a corpus does
     bytes: int  # of that shard
     bytes_of_half: float  # of a shard with half of its rows, the mean of both halves
@@ -46,6 +47,7 @@ class Trial:
 
 def run_trial(
     sample: Sample,
+    *,
     articles: int,
     units: int,
     handler: TeacherHandler,
@@ -56,9 +58,9 @@ def run_trial(
 ) -> Trial:
     """A trial for a corpus of so many `units` of so many `articles` each. It keeps the teacher busy for about `seconds`, or less.
 
-    Units of growing size are run until one takes at least half of that, or is as large as the corpus' units; the smaller ones only
-    warm the machine up. In the latter case this one does too, and more are run until all of that size take that long together, or those
-    that count are as many as the corpus has. Files are left in `folder`.
+    Units of growing size are run until one takes at least half of that, or is as large as the corpus' units. The smaller ones only warm
+    the machine up, and so does the first of full size: it is followed by as many more as the time and the corpus allow. Files are left
+    in `folder`.
     """
     path = ShardPath(language="xx", teacher="trial", name="trial")
     unit = Unit(
@@ -70,25 +72,33 @@ def run_trial(
         row_groups=1,
         output=path.below(folder),
     )
-    count = 1
+
+    def label(unit_A: NDArray[np.int64], names: _Names) -> tuple[float, Labelled]:
+        """A unit of these articles, labelled, and its seconds."""
+        ids, texts = zip(*names.of(unit_A), strict=True)
+        pq.write_table(pa.table({"id": ids, "text": texts}), unit.corpus)
+        [labelled] = handler.run_inference([unit], loaded)
+        return max(0.001, labelled.report["seconds"]), labelled  # whole milliseconds
+
+    label(sample.unit(1), _Names(sample))
+    count, ends = 1, time.perf_counter() + 2 * seconds
     while True:
-        names, tables = _Names(sample), []
-        tried: list[NDArray[np.int64]] = []
-        took: list[float] = []
-        while not tried or (count >= articles and len(tried) <= units and sum(took) < seconds / 2):
-            unit_A = sample.unit(count, len(tried))
-            ids, texts = zip(*names.of(unit_A), strict=True)
-            pq.write_table(pa.table({"id": ids, "text": texts}), unit.corpus)
-            [labelled] = handler.run_inference([unit], loaded)
-            tried.append(unit_A)
-            took.append(max(0.001, labelled.report["seconds"]))  # which are whole milliseconds
-            tables.append(names.originals(labelled.table))
-        if count >= articles or took[0] >= seconds / 2:
+        names = _Names(sample)
+        tried = [sample.unit(count)]
+        first, labelled = label(tried[0], names)
+        took, tables = [first], [names.originals(labelled.table)]
+        if count >= articles or first >= seconds / 2:
             break
-        count = min(articles, int(count * np.clip(0.8 * seconds / took[0], 1.5, 8)) + 1)
+        count = min(articles, int(count * np.clip(0.8 * seconds / first, 1.5, 8)) + 1)
+    while count >= articles and len(tried) <= units and sum(took) < seconds / 2 and time.perf_counter() < ends:
+        tried.append(sample.unit(count, len(tried)))
+        again, labelled = label(tried[-1], names)
+        took.append(again)
+        tables.append(names.originals(labelled.table))
     table = pa.concat_tables(tables).combine_chunks()
-    even = pc.equal(pc.bit_wise_and(table["doc_id"].combine_chunks().dictionary_encode().indices, 1), 0)  # every other article
-    halves = [table.filter(half) for half in (even, pc.invert(even))]
+    # Halves of every other article each: later units bring only what the first ones did not have, so they are of another kind.
+    article_R = table["doc_id"].combine_chunks().dictionary_encode().indices.to_numpy()
+    halves = [table.filter(pa.array(article_R % 2 == half)) for half in (0, 1)]
     return Trial(
         units=tried[1:] or tried,
         seconds=sum(took[1:] or took),

@@ -136,6 +136,24 @@ def test_an_estimate_is_within_a_tenth_of_the_run(recipe: Recipe, tmp_path: Path
         assert found.survey.rate is not None
 
 
+def test_a_unit_of_a_sample_is_as_the_corpus_is(tmp_path: Path) -> None:
+    """Lengths in the corpus' proportions and in mixed order; and another unit has other articles."""
+    counts = np.where(np.random.default_rng(1).random(3000) < 0.05, 400, 8)
+    texts = [f"{index} " + "wort " * count for index, count in enumerate(counts)]
+    article_shard(tmp_path / "a.parquet", texts, rows_per_group=50)
+    groups = [
+        RowGroup(location=str(tmp_path / "a.parquet"), index=index, articles=50, text_bytes=len("".join(texts[50 * index :][:50])))
+        for index in range(60)
+    ]
+    sample = draw_sample(groups, max_length=16)
+    lengths = np.array([len(text.split()) for _, text in sample.articles])
+    one, other = lengths[sample.unit(600)], sample.unit(600, 1)
+    assert one.mean() == pytest.approx(counts.mean(), rel=0.1)
+    assert lengths.mean() > 2 * counts.mean()
+    assert abs(np.flatnonzero(one > 100).mean() / 600 - 0.5) < 0.1
+    assert set(sample.unit(600).tolist()) != set(other.tolist())
+
+
 def test_hours_count_what_articles_cost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Units whose seconds are set by their articles and tokens: the sample's long articles must not hide what the short ones cost."""
     generator = np.random.default_rng(0)

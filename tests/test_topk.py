@@ -188,15 +188,15 @@ def test_threads_share_a_teacher(tmp_path: Path) -> None:
     assert all(np.array_equal(one, other) for one, other in zip(alone, together, strict=True))
 
 
-@pytest.mark.parametrize("dropped", [(), (5000, 5001, 64)])
+@pytest.mark.parametrize("dropped", [(), tuple(range(70, 64 * 79, 128))])
 def test_two_passes_find_the_best_of_a_wide_head(dropped: tuple[int, ...]) -> None:
     """Wider than the blocks of the first pass, with many equal logits, as bfloat16 gives them: as torch.topk over everything."""
     rows = 64 * 80 - 9  # the last block is not full
     logits = torch.randn(64, rows, generator=torch.Generator().manual_seed(0)).bfloat16()
-    logits[:, 100:140] = 9.0  # in one block more than can be chosen
+    logits[:16, 100:140] = 9.0  # in one block more than can be chosen
     logits[7, :] = 1.0
-    logits[:, -1] = 12.0
-    logits[:, list(dropped)] = 11.0
+    logits[8:24, -1] = 12.0
+    logits[:, list(dropped)] = 11.0  # the largest of every other block
     predictable = [row not in dropped for row in range(rows)]
     ids = [row + 5 if predictable[row] else 1 for row in range(rows)]
     found = Remap(teacher_map(ids, predictable, dropped), torch.device("cpu"))(logits, torch.zeros(64).long(), 8)
@@ -205,6 +205,21 @@ def test_two_passes_find_the_best_of_a_wide_head(dropped: tuple[int, ...]) -> No
     assert found.logits_MK == pytest.approx(plain.topk(8).values.numpy(), abs=4e-3)
     assert found.logits_MK == pytest.approx(plain.gather(1, torch.from_numpy(found.ids_MK.astype(np.int64) - 5)).numpy(), abs=4e-3)
     assert all(len(set(row.tolist())) == 8 for row in found.ids_MK)
+
+
+def test_a_dropped_row_may_hold_all_the_mass() -> None:
+    """So far above all others that their probabilities are zero in float32: labels of no use, but not those of a teacher that failed."""
+    logits = torch.randn(2, 30)
+    logits[0, 20] = 200.0
+    kept = [row != 20 for row in range(30)]
+    found = Remap(teacher_map([row + 5 if kept[row] else 1 for row in range(30)], kept, (20,)), torch.device("cpu"))(
+        logits, torch.zeros(2).long(), 4
+    )
+    assert found.finite_M.tolist() == [True, True]
+    assert found.dropped_M[0] == pytest.approx(1.0)
+    assert found.logits_MK[0] == pytest.approx(
+        (torch.where(torch.tensor(kept), logits[0], -1e9).topk(4).values - 200).numpy(), rel=2e-3
+    )
 
 
 def test_blocks_of_positions_give_what_all_at_once_give(monkeypatch: pytest.MonkeyPatch) -> None:
