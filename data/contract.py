@@ -8,12 +8,15 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import pyarrow as pa
 
 from data.storage import join, without_options
 
 SCHEMA_VERSION = 1
+PREDICTIONS: Final = "predictions"  # folders of a run, or of its store: what the student trains on
+HELDOUT: Final = "heldout"  # and what it is measured on
 
 
 def _list_of(kind: pa.DataType) -> pa.DataType:

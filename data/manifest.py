@@ -14,7 +14,7 @@ from data.shards import Shard
 from data.storage import join, relative, resolve, write_text
 
 MANIFEST = "_manifest.json"  # readers that take a whole folder (Spark, pyarrow, pandas) pass over names that begin with "_"
-QUARANTINE = "_quarantine.jsonl"  # the articles that a teacher failed on, a line each: which, and why
+QUARANTINE = "_quarantine.jsonl"  # what could not be parsed, or what a teacher failed on, a line each: which, and why
 
 
 def listed_shards(predictions: str) -> set[str] | None:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from data.articles import read_articles
+from data.contract import HELDOUT, PREDICTIONS
 from data.examples import Example, make_examples
 from data.recipe import Recipe
 from data.shards import open_shard
@@ -24,7 +25,7 @@ from data.storage import join, without_options
 from data.storage_faults import storage_fault
 from pipeline.label_agreement import Labels, compare_labels
 from pipeline.label_unit import LoadedTeacher
-from pipeline.plan import HELDOUT, PREDICTIONS, Unit, make_plan
+from pipeline.plan import Unit, make_plan
 from pipeline.predict import teacher_identity
 from pipeline.teacher_handler import TeacherHandler
 from pipeline.to_union import to_union

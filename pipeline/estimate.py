@@ -12,10 +12,11 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from data.contract import HELDOUT
 from data.identity import Identity
 from data.recipe import Recipe
 from data.storage import join, replace_folder, without_options
-from pipeline.plan import HELDOUT, Unit, make_plan
+from pipeline.plan import Unit, make_plan
 from pipeline.predict import teacher_identity
 from pipeline.survey import Survey, Surveyor
 from pipeline.teacher_files import teacher_folder

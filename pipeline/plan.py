@@ -8,15 +8,12 @@ from typing import Any, TypeAlias
 import pyarrow.parquet as pq
 
 from data.articles import open_shard
-from data.contract import ShardPath
+from data.contract import HELDOUT, PREDICTIONS, ShardPath
 from data.identity import Identity, differences
 from data.recipe import Recipe
 from data.shards import Shard, check_identity, list_shards, read_shard
 from data.storage import map_files, require_files, resolve, split
 from vocab.errors import InputError
-
-PREDICTIONS = "predictions"  # folders of a run, or of its store
-HELDOUT = "heldout"
 
 _TAIL = 1 << 16  # bytes at a file's end that nearly always hold its whole footer: one request
 

@@ -17,14 +17,14 @@ import torch
 from apache_beam.ml.inference.base import RunInference
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
 
-from data.contract import parse_path
+from data.contract import HELDOUT, PREDICTIONS, parse_path
 from data.identity import Identity, shard_identity, weights_fingerprint
 from data.manifest import listed_shards, summarise, write_manifest
 from data.recipe import Recipe
 from data.shards import check_identity, list_shards, read_shard
 from data.storage import map_files
 from pipeline.launch import run_pipeline
-from pipeline.plan import HELDOUT, PREDICTIONS, Plan, Unit, make_plan
+from pipeline.plan import Plan, Unit, make_plan
 from pipeline.progress import existing, watch_files
 from pipeline.shard_lock import clear_partial_files, exclusive, one_at_a_time
 from pipeline.teacher import choose_dtype

@@ -11,11 +11,12 @@ from pipeline.launch import run_pipeline, users_mistake  # first: it quiets the 
 # isort: split
 import apache_beam as beam
 
+from data.manifest import QUARANTINE
 from data.storage import expand, join, without_options
 from pipeline.article_shards import stage_part
 from pipeline.corpus_file import corpus_files, stem
 from pipeline.dump_parts import Part, parts_of
-from pipeline.prepare_report import QUARANTINE, PrepareReport, read_staged, sum_parts, too_many_unparseable, write_quarantine
+from pipeline.prepare_report import PrepareReport, read_staged, sum_parts, too_many_unparseable, write_quarantine
 from pipeline.progress import watch_staging
 from pipeline.publish import exclusive, publish, recover, remove_staging, staging_folder
 from vocab.errors import InputError

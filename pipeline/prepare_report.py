@@ -9,11 +9,11 @@ from itertools import groupby
 
 from pyarrow import NativeFile
 
+from data.manifest import QUARANTINE
 from data.storage import join, resolve, write_text, write_whole
 from pipeline.corpora import no_article
 from pipeline.mediawiki import UNPARSEABLE, QuarantinedPage
 
-QUARANTINE = "_quarantine.jsonl"  # beside the report: a line a page that cannot be parsed
 _FEW_PAGES = 10  # so many of an input may be unparseable, whatever their share: a few broken pages of a small file are no sign
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from pyarrow import fs
 
+from data.contract import HELDOUT, PREDICTIONS
 from data.recipe import Recipe
 from data.storage import TEMPORARY_SUFFIX, list_files, resolve
 from data.storage_faults import storage_fault
-from pipeline.plan import HELDOUT, PREDICTIONS
 from vocab.errors import InputError
 
 

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from data.articles import open_shard, read_articles
+from data.contract import PREDICTIONS
 from data.manifest import listed_shards
 from data.piece_counts import count_pieces
 from data.recipe import Recipe
 from data.shards import list_shards, read_shards
 from data.storage import replace_folder, require_files
-from pipeline.plan import PREDICTIONS
 from pipeline.token_counts import count_tokens
 from pipeline.vocabulary import read_teachers
 from vocab.agreement import Agreement, hf_segmenter, measure_agreement

@@ -4,9 +4,9 @@ import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final, Literal
+from typing import Literal
 
-from data.contract import parse_path
+from data.contract import HELDOUT, PREDICTIONS, parse_path
 from data.identity import shard_identity
 from data.manifest import MANIFEST, listed_shards
 from data.recipe import Recipe
@@ -23,8 +23,6 @@ from vocab.errors import InputError
 from vocab.folder import load_union
 from vocab.union import Union
 
-PREDICTIONS: Final = "predictions"
-HELDOUT: Final = "heldout"
 VOCAB = "vocab"
 
 

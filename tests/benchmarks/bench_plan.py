@@ -13,12 +13,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from data.articles import SCHEMA as ARTICLES
-from data.contract import SCHEMA
+from data.contract import PREDICTIONS, SCHEMA
 from data.identity import Identity, shard_identity
 from data.recipe import Recipe
 from data.recipe_file import parse_recipe
 from data.shards import list_shards, read_shards, write_shard
-from pipeline.plan import PREDICTIONS, Unit, make_plan
+from pipeline.plan import Unit, make_plan
 
 INPUTS, ROW_GROUPS, WINDOWS = 1_000, 10, 4
 ROW = {
