@@ -18,7 +18,7 @@ from data.shards import leaf, open_shard
 from data.storage_faults import storage_fault
 from data.validation_report import Fault
 from data.window_rules import check_windows, hash_articles
-from vocab.errors import InputError
+from vocab.errors import InputError, first_line
 from vocab.roles import UNION_ROLES
 
 BLOCK_ROWS = 1024  # checked at once: their arrays stay in a core's cache, which a whole row group's would not
@@ -188,8 +188,3 @@ def _damaged_columns(file: pq.ParquetFile, group: int) -> list[tuple[str | None,
         except Exception as error:
             damaged.append((name, first_line(error)))
     return damaged
-
-
-def first_line(error: Exception) -> str:
-    """What an exception says, as far as one line goes; its kind if it says nothing."""
-    return (str(error).splitlines() or [type(error).__name__])[0]

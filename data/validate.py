@@ -16,10 +16,11 @@ from pyarrow import fs
 from data.contract import ShardPath, parse_path
 from data.folder_rules import UnionFacts, check_folder, missing_units
 from data.manifest import MANIFEST
-from data.shard_rules import ShardCheck, check_shard, first_line
+from data.shard_rules import ShardCheck, check_shard
 from data.shards import open_shard
 from data.storage import TEMPORARY_SUFFIX, join, resolve
 from data.validation_report import Fault, Report, Totals, render
+from vocab.errors import first_line
 
 __all__ = ["Report", "UnionFacts", "render", "validate"]
 

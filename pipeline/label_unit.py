@@ -31,13 +31,12 @@ from pipeline.plan import Unit
 from pipeline.teacher import Teacher
 from pipeline.to_union import Spelling, to_union
 from pipeline.topk import TopK, concatenate, no_labels, select
-from vocab.errors import InputError
+from vocab.errors import InputError, first_line
 from vocab.teacher_vocabulary import TeacherVocabulary
 from vocab.union import TeacherMap
 
-_OUT_OF_MEMORY = re.compile(
-    r"can't allocate memory|ALLOC_FAILED|out of memory"
-)  # on a CPU torch has no exception of its own for it
+# On a CPU torch has no exception of its own for it.
+_OUT_OF_MEMORY = re.compile(r"can't allocate memory|ALLOC_FAILED|out of memory")
 BLOCK = 1024  # windows that the teacher is given at once: enough of like length for full batches
 
 
@@ -138,7 +137,7 @@ def _label(block: list[Example], teacher: LoadedTeacher, recipe: Recipe, name: s
     except torch.AcceleratorError:
         raise  # of the device, and not of an article: nothing works on it any more
     except Exception as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        reason = first_line(error)
         if isinstance(error, torch.OutOfMemoryError | MemoryError) or _OUT_OF_MEMORY.search(str(error)):
             raise InputError(
                 f"teacher '{name}': out of memory ({reason}); lower predict.tokens_per_batch, found {budget}"

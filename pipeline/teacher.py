@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from data.examples import Example
 from pipeline.packed_linear import pack_linears
 from pipeline.topk import Candidates, Remap, TopK, no_labels, select
-from vocab.errors import InputError
+from vocab.errors import InputError, first_line
 from vocab.union import TeacherMap
 
 # Large pages for large tensors, if the kernel gives them. torch reads this when it makes its first tensor: after that it does nothing.
@@ -128,8 +128,7 @@ def load_masked_lm(folder: Path, name: str) -> Any:
     try:
         model, loading = AutoModelForMaskedLM.from_pretrained(folder, output_loading_info=True, dtype=torch.float32)
     except Exception as error:  # a damaged file makes each format's reader raise an exception of its own
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise InputError(f"teacher '{name}': {folder} cannot be loaded: {reason}") from None
+        raise InputError(f"teacher '{name}': {folder} cannot be loaded: {first_line(error)}") from None
     missing = sorted(loading["missing_keys"])
     if missing:
         raise InputError(

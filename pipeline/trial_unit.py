@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from data.contract import ShardPath
 from data.identity import Identity
-from data.shards import write_shard
-from data.storage import join, resolve
+from data.shards import read_shard, write_shard
+from data.storage import join
 from pipeline.article_sample import Sample
 from pipeline.label_unit import Labelled, LoadedTeacher
 from pipeline.plan import Unit
@@ -134,5 +134,4 @@ class _Names:
 def _bytes(table: pa.Table, labelled: Labelled, identity: Identity) -> int:
     """The bytes of a table as the shard of a unit."""
     write_shard(labelled.unit.output, table, identity=identity, unit=labelled.unit.facts(), report=labelled.report)
-    filesystem, path = resolve(labelled.unit.output)
-    return int(filesystem.get_file_info(path).size)
+    return read_shard(labelled.unit.output).bytes

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from vocab.errors import InputError
+from vocab.errors import InputError, first_line
 from vocab.families import Canonical, family
 from vocab.normaliser import Normaliser, observe
 from vocab.pieces import Piece, spell
@@ -58,9 +58,7 @@ def read_teacher(folder: Path, name: str, tokenizer: Path | None = None) -> Teac
     try:
         config = AutoConfig.from_pretrained(folder)
     except Exception as error:  # each kind of configuration fails in its own way
-        raise InputError(
-            f"teacher '{name}': {folder} cannot be loaded by transformers: {(str(error).strip() or type(error).__name__).splitlines()[0]}"
-        ) from None
+        raise InputError(f"teacher '{name}': {folder} cannot be loaded by transformers: {first_line(error)}") from None
     _require_masked_lm(config, folder, name)
     return vocabulary_of(open_tokenizer(tokenizer or folder, name), name, head_size=config.vocab_size, positions=_positions(config))
 

@@ -9,7 +9,7 @@ import unicodedata
 from pathlib import Path
 from typing import Any
 
-from vocab.errors import InputError
+from vocab.errors import InputError, first_line
 from vocab.roles import SPECIAL_TOKENS
 
 _CONVENTION = {
@@ -99,7 +99,7 @@ def _folder(folder: Path, name: str) -> Any:
     except InputError:
         raise
     except Exception as error:  # each kind of tokenizer fails in its own way
-        raise InputError(f"teacher '{name}': the tokenizer in {folder} cannot be loaded: {_reason(error)}") from None
+        raise InputError(f"teacher '{name}': the tokenizer in {folder} cannot be loaded: {first_line(error)}") from None
     if not tokenizer.is_fast:
         raise InputError(
             f"teacher '{name}': its tokenizer has no fast form (found {type(tokenizer).__name__}); expected a tokenizer.json: convert it "
@@ -117,7 +117,7 @@ def _json(path: Path, name: str) -> Any:
     try:
         tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(path))
     except Exception as error:
-        raise InputError(f"teacher '{name}': {path} is no tokenizer.json: {_reason(error)}") from None
+        raise InputError(f"teacher '{name}': {path} is no tokenizer.json: {first_line(error)}") from None
     return _declare(tokenizer)
 
 
@@ -178,7 +178,7 @@ def _sentencepiece(path: Path, name: str) -> Any:
         converter: Any = Converter
         backend = converter(Source()).converted()
     except Exception as error:
-        raise InputError(f"teacher '{name}': {path} cannot be read as a SentencePiece model: {_reason(error)}") from None
+        raise InputError(f"teacher '{name}': {path} cannot be read as a SentencePiece model: {first_line(error)}") from None
     backend.add_special_tokens([token for token in ("<unk>",) if backend.token_to_id(token) is not None])
     return _declare(PreTrainedTokenizerFast(tokenizer_object=backend))
 
@@ -204,7 +204,7 @@ def _check_json(path: Path, name: str) -> None:
         ids = list(vocabulary.values()) if isinstance(vocabulary, dict) else tokens
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise InputError(
-            f"teacher '{name}': {path} is no tokenizer.json, or a damaged one ({type(error).__name__}: {_reason(error)}); fetch it again"
+            f"teacher '{name}': {path} is no tokenizer.json, or a damaged one ({type(error).__name__}: {first_line(error)}); fetch it again"
         ) from None
     if len(set(ids)) < len(ids):
         twice = next(one for one in ids if ids.count(one) > 1)
@@ -223,11 +223,7 @@ def _config(folder: Path, name: str, file: str = "tokenizer_config.json") -> dic
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise InputError(f"teacher '{name}': {path} is no JSON: {_reason(error)}; fetch it again") from None
+        raise InputError(f"teacher '{name}': {path} is no JSON: {first_line(error)}; fetch it again") from None
     if not isinstance(content, dict):
         raise InputError(f"teacher '{name}': {path}: found {type(content).__name__}; expected a JSON object: fetch it again")
     return content
-
-
-def _reason(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
