@@ -8,7 +8,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: setup demo test check bench sample clean
+.PHONY: setup demo test check bench clean
 
 setup: $(READY)
 
@@ -31,10 +31,7 @@ check: $(READY)
 	$(BIN)/lint-imports
 
 bench: $(READY)
-	@for bench in tests/benchmarks/bench_*.py; do echo "== $$bench"; $(BIN)/python $$bench || exit 1; done
-
-sample: $(READY)
-	$(BIN)/python data/sample/build.py
+	@for bench in tests/benchmarks/bench_*.py; do name=$$(basename $$bench .py); echo "== $$name"; $(BIN)/python -m tests.benchmarks.$$name || exit 1; done
 
 clean:
 	rm -rf .venv runs build *.egg-info

@@ -32,7 +32,7 @@ class Group(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         from data.storage_faults import storage_fault
-        from pipeline.job_errors import JobError
+        from pipeline.beam.job_errors import JobError
         from vocab.errors import InputError
 
         try:
@@ -450,8 +450,8 @@ def _predict(recipe: "Recipe", out: Path, beam: Sequence[str], teachers: Sequenc
 def _validate(predictions: str, as_json: bool = False, sample: int | None = None, *, union: Path | None = None) -> int:
     from tqdm import tqdm
 
-    from data.validate import UnionFacts, render
-    from data.validate import validate as validate_shards
+    from data.validation.validate import UnionFacts, render
+    from data.validation.validate import validate as validate_shards
     from vocab.folder import load_union
 
     vocabulary = None
@@ -502,7 +502,7 @@ def _audit(recipe: "Recipe", out: Path, rows: int, tolerance: float | None, seed
 
 
 def _train(recipe: "Recipe", out: Path, name: str, *, resume: bool) -> None:
-    from student.run import train_student
+    from student.train_student import train_student
 
     result = train_student(recipe, out, name, resume=resume)
     steps = f"{result.steps:,} steps"
@@ -526,8 +526,8 @@ def _run(recipe: "Recipe", out: Path, beam: Sequence[str]) -> None:
 
 def _score(recipe: "Recipe", out: Path, names: Sequence[str]) -> None:
     """Score students on the held-out articles, beside their teachers, in one table."""
-    from student.evaluate import score_table
-    from student.run import evaluate_student
+    from student.heldout import score_table
+    from student.train_student import evaluate_student
 
     if not recipe.heldout:
         click.echo("The recipe names no [heldout] articles: nothing was scored.")

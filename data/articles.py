@@ -27,7 +27,7 @@ class Article:
     text: str
 
 
-def open_shard(location: str) -> pq.ParquetFile:
+def open_article_shard(location: str) -> pq.ParquetFile:
     """An article shard, opened and checked: Parquet, with a string column `text`. Any other layout is an InputError."""
     filesystem, path = resolve(location)
     try:
@@ -50,7 +50,7 @@ def read_articles(location: str, row_groups: range | None = None) -> Iterator[tu
 
     An article without an id (no column, or null) is named after its place: "<shard>:<row>". A null text is an InputError.
     """
-    file = open_shard(location)
+    file = open_article_shard(location)
     groups = range(file.num_row_groups) if row_groups is None else row_groups
     columns = ["id", "text"] if "id" in file.schema_arrow.names else ["text"]
     row = sum(file.metadata.row_group(group).num_rows for group in range(groups.start)) if len(groups) else 0

@@ -32,7 +32,7 @@ def sample_dump(language: str, split: str) -> str:
     """A dump of the bundled sample; `split` is "train" or "heldout"."""
     path = HERE / "sample" / f"{language}.{split}.xml.bz2"
     if not path.exists():
-        raise InputError(f"{path}: the bundled sample is missing; make it with `make sample`")
+        raise InputError(f"{path}: the bundled sample is missing; expected it beside data/demo.py: install the package again")
     return str(path)
 
 

@@ -23,12 +23,12 @@ from data.recipe import Recipe
 from data.shards import open_shard
 from data.storage import join, without_options
 from data.storage_faults import storage_fault
-from pipeline.label_agreement import Labels, compare_labels
-from pipeline.label_unit import LoadedTeacher
-from pipeline.plan import Unit, make_plan
+from pipeline.beam.teacher_steps import TeacherHandler
 from pipeline.predict import teacher_identity
-from pipeline.teacher_handler import TeacherHandler
-from pipeline.to_union import to_union
+from pipeline.teacher.label_agreement import Labels, compare_labels
+from pipeline.teacher.label_unit import LoadedTeacher
+from pipeline.teacher.plan import Unit, make_plan
+from pipeline.teacher.to_union import to_union
 from vocab.errors import InputError
 from vocab.folder import load_map
 from vocab.union import TeacherMap
@@ -83,7 +83,7 @@ def audit(
     """
     identities = {teacher.name: teacher_identity(recipe, run, teacher.name) for teacher in recipe.teachers}
     plan = make_plan(recipe, str(run), identities)
-    rows_of = {shard.location: shard.rows for shard in plan.standing}
+    rows_of = {shard.location: shard.rows for shard in plan.finished_shards}
     units = [unit for unit in plan.units if unit.output in rows_of]
     sizes = [rows_of[unit.output] for unit in units]
     if not sum(sizes):

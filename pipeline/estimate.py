@@ -16,10 +16,10 @@ from data.contract import HELDOUT
 from data.identity import Identity
 from data.recipe import Recipe
 from data.storage import join, replace_folder, without_options
-from pipeline.plan import Unit, make_plan
+from pipeline.forecast.survey import Survey, Surveyor
 from pipeline.predict import teacher_identity
-from pipeline.survey import Survey, Surveyor
-from pipeline.teacher_files import teacher_folder
+from pipeline.teacher.files import teacher_folder
+from pipeline.teacher.plan import Unit, make_plan
 from pipeline.vocabulary import read_teachers
 from vocab.folder import build_vocabulary
 

@@ -23,13 +23,13 @@ from data.manifest import listed_shards, summarise, write_manifest
 from data.recipe import Recipe
 from data.shards import check_identity, list_shards, read_shard
 from data.storage import map_files
-from pipeline.launch import run_pipeline
-from pipeline.plan import Plan, Unit, make_plan
-from pipeline.progress import existing, watch_files
-from pipeline.shard_lock import clear_partial_files, exclusive, one_at_a_time
-from pipeline.teacher import choose_dtype
-from pipeline.teacher_files import teacher_folder, teacher_vocabulary
-from pipeline.teacher_handler import TeacherHandler, WriteShard
+from pipeline.beam.launch import run_pipeline
+from pipeline.beam.progress import existing, watch_files
+from pipeline.beam.teacher_steps import TeacherHandler, WriteShard
+from pipeline.teacher.files import teacher_folder, teacher_vocabulary
+from pipeline.teacher.model import choose_dtype
+from pipeline.teacher.plan import Plan, Unit, make_plan
+from pipeline.teacher.shard_lock import clear_partial_files, lock_manifest, lock_teachers
 from vocab.errors import InputError
 from vocab.folder import load_map, load_union
 from vocab.teacher_vocabulary import TeacherVocabulary
@@ -57,7 +57,7 @@ def predict(
     clock = time.perf_counter()
     names = [*dict.fromkeys(recipe.teacher(name).name for name in teachers)] or [teacher.name for teacher in recipe.teachers]
     identities = {name: teacher_identity(recipe, run, name) for name in names}
-    with exclusive(recipe, run, names):  # before the plan: what another launch is computing would look missing
+    with lock_teachers(recipe, run, names):  # before the plan: what another launch is computing would look missing
         plan = make_plan(recipe, str(run), identities)
         clear_partial_files(recipe, run, names)
         if plan.missing:
@@ -65,7 +65,7 @@ def predict(
             with watch_files(outputs, description="predict", unit="unit", show=show_progress):
                 run_pipeline(lambda pipeline: _branches(pipeline, recipe, run, plan, identities, beam_args), beam_args)
             clear_partial_files(recipe, run, names)  # of workers that were killed, where the engine did their work again
-        with one_at_a_time(recipe, run):
+        with lock_manifest(recipe, run):
             return _finish(recipe, run, identities, plan, time.perf_counter() - clock)
 
 
@@ -184,7 +184,7 @@ def _finish(recipe: Recipe, run: Path, identities: Mapping[str, Identity], plan:
     A manifest lists these teachers' shards, and of others what it listed before: theirs may be under way in another launch.
     """
     below = {folder: recipe.shards_below(run, folder) for folder in (PREDICTIONS, HELDOUT)}
-    read = {shard.location: shard for shard in plan.standing}
+    read = {shard.location: shard for shard in plan.finished_shards}
     there: dict[str, list[str]] = {}
     for folder, location in below.items():
         before = listed_shards(location) or set()

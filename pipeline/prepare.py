@@ -6,19 +6,19 @@ from dataclasses import asdict
 from pathlib import PurePosixPath
 
 # isort: split
-from pipeline.launch import run_pipeline, users_mistake  # first: it quiets the import of Beam
+from pipeline.beam.launch import run_pipeline, users_mistake  # first: it quiets the import of Beam
 
 # isort: split
 import apache_beam as beam
 
 from data.manifest import QUARANTINE
 from data.storage import expand, join, without_options
-from pipeline.article_shards import stage_part
-from pipeline.corpus_file import corpus_files, stem
-from pipeline.dump_parts import Part, parts_of
-from pipeline.prepare_report import PrepareReport, read_staged, sum_parts, too_many_unparseable, write_quarantine
-from pipeline.progress import watch_staging
-from pipeline.publish import exclusive, publish, recover, remove_staging, staging_folder
+from pipeline.beam.progress import watch_staging
+from pipeline.beam.staging import lock_folder, publish, recover, remove_staging, staging_folder
+from pipeline.corpus.corpus_file import corpus_files, stem
+from pipeline.corpus.dump_parts import Part, parts_of
+from pipeline.corpus.report import PrepareReport, read_staged, sum_parts, too_many_unparseable, write_quarantine
+from pipeline.corpus.stage_part import stage_part
 from vocab.errors import InputError
 
 PART_BYTES = 16 << 20  # of a bz2 dump, compressed: some thousand articles, about a shard, and under a minute of work
@@ -75,7 +75,7 @@ def prepare(
     if not 0 <= max_unparseable <= 1:
         raise InputError(f"found {max_unparseable} as the share of unparseable pages; expected 0 to 1")
     files = corpus_files(inputs)
-    with exclusive(out):
+    with lock_folder(out):
         recover(out)
         for folder in (out, join(out, "heldout")):
             if shards := expand(folder):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 # isort: split
-from pipeline.launch import run_pipeline, users_mistake  # first: it quiets the import of Beam
+from pipeline.beam.launch import run_pipeline, users_mistake  # first: it quiets the import of Beam
 
 # isort: split
 import apache_beam as beam
@@ -20,13 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from data.articles import open_shard, read_articles
+from data.articles import open_article_shard, read_articles
 from data.examples import tokenise
 from data.recipe import Recipe
 from data.storage import join, require_files, resolve, write_text, write_whole
-from pipeline.plan import group_row_groups
-from pipeline.progress import watch_files
-from pipeline.publish import remove_staging, staging_folder
+from pipeline.beam.progress import watch_files
+from pipeline.beam.staging import remove_staging, staging_folder
+from pipeline.teacher.plan import group_row_groups
 from vocab.teacher_vocabulary import TeacherVocabulary
 
 _TOKENS_PER_SUM = 1 << 20  # gathered before they are counted: an array of V zeros an article would cost more than its tokens
@@ -173,7 +173,7 @@ def _corpus(recipe: Recipe, language: str) -> list[tuple[str, list[int]]]:
     """(location, articles of each row group) of each shard of a language's corpus, in order of name."""
     shards = []
     for location in require_files(recipe.locate_files(recipe.corpora[language]), f"corpus of '{language}'"):
-        metadata = open_shard(location).metadata
+        metadata = open_article_shard(location).metadata
         shards.append((location, [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]))
     return shards
 

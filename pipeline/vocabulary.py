@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 
 from data.recipe import Recipe
 from data.storage import replace_folder
-from pipeline.teacher_files import teacher_folder, teacher_vocabulary
+from pipeline.teacher.files import teacher_folder, teacher_vocabulary
 from pipeline.token_counts import corpus_scales, count_tokens
 from vocab.folder import TeacherRow, build_vocabulary
-from vocab.selection import select
+from vocab.selection import choose_pieces
 from vocab.teacher_vocabulary import TeacherVocabulary
 from vocab.union import Union
 
@@ -28,7 +28,7 @@ def make_vocabulary(
             counts = count_tokens(
                 recipe, teachers, beam_args, articles=settings.articles, show_progress=show_progress, staging=str(run)
             )
-        return select(
+        return choose_pieces(
             teachers,
             standing,
             counts,

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from data.articles import open_shard, read_articles
+from data.articles import open_article_shard, read_articles
 from data.contract import PREDICTIONS
 from data.manifest import listed_shards
 from data.piece_counts import count_pieces
@@ -24,7 +24,7 @@ from vocab.errors import InputError
 from vocab.folder import load_map, load_normaliser, load_union
 from vocab.pictures import draw_overlap, draw_scripts
 from vocab.routed import load_routed
-from vocab.tokenizer import student_tokenizer
+from vocab.student_tokenizer import student_tokenizer
 from vocab.union import TeacherMap, Union
 
 CHARACTERS = 400_000  # of each language's text that the tokenizers are compared on
@@ -101,7 +101,7 @@ def sample_texts(recipe: Recipe, language: str) -> Iterator[str]:
     """Articles of a language, the held-out ones where there are any: from each file and row group alike, CHARACTERS in all."""
     pattern = recipe.heldout.get(language, recipe.corpora[language])
     files = require_files(recipe.locate_files(pattern), f"corpus of '{language}'")
-    groups = [(file, group) for file in files for group in range(open_shard(file).metadata.num_row_groups)]
+    groups = [(file, group) for file in files for group in range(open_article_shard(file).metadata.num_row_groups)]
     for file, group in groups:
         left = max(1, CHARACTERS // len(groups))
         for _, text in read_articles(file, range(group, group + 1)):

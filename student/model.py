@@ -9,7 +9,7 @@ from transformers import AutoConfig, AutoModelForMaskedLM
 from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
 
 from data.recipe import Student
-from student.masked_head import decoder, hidden_at_masks
+from student.training.masked_head import decoder, hidden_at_masks
 from vocab.errors import InputError
 from vocab.roles import Roles
 

@@ -18,11 +18,11 @@ from data.identity import fingerprint
 from data.recipe import Examples, Section, Student, Train
 from data.shards import list_shards, read_shards
 from data.storage import replace_folder, require_files
-from student.checkpoint import list_checkpoints
-from student.metrics import FILE as METRICS
 from student.model import new_student, student_config
-from student.text_source import GivenVocabulary, NewVocabulary, TextSource, prepare_text
-from student.train import TrainResult, train
+from student.pretraining.text_source import GivenVocabulary, NewVocabulary, TextSource, prepare_text
+from student.training.checkpoint import list_checkpoints
+from student.training.loop import TrainResult, train
+from student.training.metrics import FILE as METRICS
 from vocab.errors import InputError
 from vocab.roles import UNION_ROLES, Roles, read_roles
 

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from vocab.errors import InputError
 from vocab.normaliser import Normaliser, student_normaliser
+from vocab.student_tokenizer import student_tokenizer
 from vocab.teacher_vocabulary import Accounting, TeacherVocabulary
-from vocab.tokenizer import student_tokenizer
 from vocab.union import Link, TeacherMap, Union, chain, map_into, merge
 
 MAP_FIELDS = ("union_ids", "predictable", "real", "lengths", "spelled")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vocab.pieces import is_odd, parse
+from vocab.pieces import needs_hexadecimal, parse
 from vocab.union import TeacherMap, Union
 
 _SCRIPTS = 7  # that get a colour of their own; the rest share one
@@ -37,7 +37,7 @@ def script_of(piece: str) -> str:
     """The script of a piece's first character that has one."""
     from fontTools import unicodedata
 
-    if is_odd(piece):
+    if needs_hexadecimal(piece):
         return "bytes and spaces"
     codes = (unicodedata.script(char) for char in str(parse(piece).content))
     code = next((code for code in codes if code not in ("Zyyy", "Zinh", "Zzzz")), None)

@@ -50,7 +50,7 @@ def parse(spelling: str) -> Piece:
     return Piece.from_bytes(bytes.fromhex(odd["hex"]), begins_word) if odd else Piece(content, begins_word)
 
 
-def is_odd(spelling: str) -> bool:
+def needs_hexadecimal(spelling: str) -> bool:
     """Whether no text can be segmented into this piece: its spelling is in hexadecimal."""
     return " " in spelling
 

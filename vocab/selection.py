@@ -15,7 +15,7 @@ from vocab.union import Union
 Counts = Mapping[tuple[str, str], NDArray[np.int64]]  # (teacher, language) → how often each id occurs [V]
 
 
-def select(
+def choose_pieces(
     teachers: Sequence[TeacherVocabulary],
     standing: Union,
     counts: Counts,

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from vocab.pieces import CONTINUATION, is_odd, parse
+from vocab.pieces import CONTINUATION, needs_hexadecimal, parse
 from vocab.roles import SPECIAL_TOKENS
 
 _SPECIAL = frozenset(SPECIAL_TOKENS.values())  # a text that looks like one is text
@@ -13,7 +13,7 @@ def spell_with(piece: str, ids: Mapping[str, int]) -> list[int] | None:
 
     The first part begins a word if the piece does; the others go on with one. Pieces that no text can be segmented into are not split.
     """
-    if is_odd(piece):
+    if needs_hexadecimal(piece):
         return None
     whole = parse(piece)
     text, start, found = str(whole.content), 0, []

@@ -6,7 +6,6 @@ the first unit to the end of the last, as the footers tell it, so that it leaves
 """
 
 import os
-import sys
 import tempfile
 import time
 from datetime import datetime
@@ -16,21 +15,17 @@ import numpy as np
 import torch
 from transformers import AutoModelForMaskedLM, BertConfig
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
-
-from factories import SPECIAL, article_shard, save_tokenizer  # noqa: E402
-
-import pipeline.predict as stage  # noqa: E402
-from data.recipe import Recipe  # noqa: E402
-from data.recipe_file import parse_recipe  # noqa: E402
-from data.shards import list_shards, read_shards, write_shard  # noqa: E402
-from pipeline.label_unit import label_unit  # noqa: E402
-from pipeline.plan import make_plan  # noqa: E402
-from pipeline.predict import predict, teacher_identity  # noqa: E402
-from pipeline.teacher_handler import TeacherHandler  # noqa: E402
-from pipeline.vocabulary import make_vocabulary  # noqa: E402
-from vocab.folder import load_map  # noqa: E402
+import pipeline.predict as stage
+from data.recipe import Recipe
+from data.recipe_file import parse_recipe
+from data.shards import list_shards, read_shards, write_shard
+from pipeline.beam.teacher_steps import TeacherHandler
+from pipeline.predict import predict, teacher_identity
+from pipeline.teacher.label_unit import label_unit
+from pipeline.teacher.plan import make_plan
+from pipeline.vocabulary import make_vocabulary
+from tests.support.factories import SPECIAL, article_shard, save_tokenizer
+from vocab.folder import load_map
 
 UNITS, ARTICLES, WORDS, VOCABULARY = 40, 50, 500, 8000
 

@@ -11,7 +11,7 @@ import time
 import torch
 from torch.nn import functional
 
-from student.loss import masked_loss
+from student.training.loss import masked_loss
 
 MASKED, HIDDEN, VOCABULARY, K = 1024, 256, 100_000, 8
 
@@ -47,7 +47,9 @@ def main() -> None:
     print(f"{'':20}{'seconds':>10}{'ratio':>8}{'peak MB':>10}{'ratio':>8}")
     rows = {}
     for name in ("dense", "ours"):
-        shown = subprocess.run([sys.executable, __file__, name], capture_output=True, text=True, check=True).stdout.split()
+        shown = subprocess.run(
+            [sys.executable, "-m", "tests.benchmarks.bench_loss", name], capture_output=True, text=True, check=True
+        ).stdout.split()
         rows[name] = float(shown[0]), float(shown[1])
         seconds, peak = rows[name]
         label = "dense (baseline)" if name == "dense" else name

@@ -18,7 +18,7 @@ from data.identity import Identity, shard_identity
 from data.recipe import Recipe
 from data.recipe_file import parse_recipe
 from data.shards import list_shards, read_shards, write_shard
-from pipeline.plan import Unit, make_plan
+from pipeline.teacher.plan import Unit, make_plan
 
 INPUTS, ROW_GROUPS, WINDOWS = 1_000, 10, 4
 ROW = {

@@ -27,7 +27,7 @@ from torch.nn.functional import linear
 from transformers import AutoModelForMaskedLM, BertConfig, PreTrainedTokenizerFast
 
 from data.examples import Example
-from pipeline.teacher import Teacher
+from pipeline.teacher.model import TeacherModel
 from vocab.union import TeacherMap
 
 # Beam's module names classes of TensorFlow in its type hints, and one that transformers 5 has no more; its PyTorch path needs neither.
@@ -141,7 +141,13 @@ def main() -> None:
         AutoModelForMaskedLM.from_config(config).save_pretrained(folder)
         save_tokenizer(Path(folder))
         environment = {**os.environ, "THP_MEM_ALLOC_ENABLE": "0"}
-        run = subprocess.run([sys.executable, __file__, folder], env=environment, stdout=subprocess.PIPE, text=True, check=True)
+        run = subprocess.run(
+            [sys.executable, "-m", "tests.benchmarks.bench_predict", folder],
+            env=environment,
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
         loop, stock = map(float, run.stdout.split())
         print(f"{'':34}{'tokens/s':>10}{'ratio':>8}{'of stock':>10}{'of products':>13}{'of best':>9}")
 
@@ -153,7 +159,7 @@ def main() -> None:
         for dtype in (torch.float32, torch.bfloat16):
             name = str(dtype).removeprefix("torch.")
             part = examples[: 32 if dtype == torch.float32 else WINDOWS]
-            teacher = Teacher(Path(folder), "t", everything, name)
+            teacher = TeacherModel(Path(folder), "t", everything, name)
             teacher.label(part, 0, K, 4096)
             seconds = best(lambda bound=teacher, some=part: bound.label(some, 0, K, 4096), 4)
             rate = flops(len(part)) / seconds

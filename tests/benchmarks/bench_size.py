@@ -1,4 +1,4 @@
-"""Bytes a masked position, by column and encoding, on real teachers' output: python tests/benchmarks/bench_size.py [PREDICTIONS…]
+"""Bytes a masked position, by column and encoding, on real teachers' output: python -m tests.benchmarks.bench_size [PREDICTIONS…]
 
 PREDICTIONS: folders of float16 shards, one for each k. Without any: the demo's run, else a small teacher that is trained here for about
 a minute on the bundled sample. Rates are of one core, in millions of masked positions a second; baseline: Arrow's own defaults.
@@ -17,12 +17,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT)]
-
-from data.contract import SCHEMA  # noqa: E402
-from data.logits import in_steps  # noqa: E402
-from data.shards import encoding, leaf, list_column, list_shards, read_shard, row_group_rows  # noqa: E402
+from data.contract import SCHEMA
+from data.logits import in_steps
+from data.shards import encoding, leaf, list_column, list_shards, read_shard, row_group_rows
+from tests.support.paths import ROOT
 
 FILES, ROWS = 3, 8192  # of each folder, of each file
 DISTILLKIT = "DistillKit, as published, k = 50 (snappy; polynomial logits, bit-packed ids)", 114.0

@@ -1,4 +1,4 @@
-"""How fast `validate` is, against a plain read of the same files in the same run: python tests/benchmarks/bench_validate.py [PREDICTIONS]
+"""How fast `validate` is, against a plain read of the same files in the same run: python -m tests.benchmarks.bench_validate [PREDICTIONS]
 
 PREDICTIONS: a folder of real shards. Without it, shards of random labels are made.
 """
@@ -8,18 +8,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
-
-from shard_factory import make_identity, make_shard, make_vocabulary  # noqa: E402
-
-from data.shards import list_shards  # noqa: E402
-from data.validate import validate  # noqa: E402
+from data.shards import list_shards
+from data.validation.validate import validate
+from tests.support.shard_factory import make_identity, make_shard, make_vocabulary
 
 FILES, ARTICLES, TIMES = 4, 6000, 5  # BERT's usual shape: 128 tokens, 15% masked, top 8
 

@@ -1,0 +1,1 @@
+"""The rules of the shard contract, and the walk that holds every row of every shard to them."""

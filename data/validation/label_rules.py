@@ -1,0 +1,152 @@
+"""The contract's rules on labels and top-k logits, vectorised over the masked positions of a block of rows.
+
+Legend: P masked positions of all rows, K top-k logits a masked position. [K, P] holds the j-th best of all positions side by side,
+which keeps every comparison within a position a comparison of long rows.
+"""
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from data.logits import round_down
+from data.validation.findings import Finding, ListColumn, finding, list_of, positions, show
+from vocab.roles import UNION_ROLES
+
+FIRST_PIECE = len(list(UNION_ROLES))  # union ids below are special tokens
+PAIRWISE_K = 32  # up to this k, comparing all pairs is faster than sorting
+
+# A normalised logit is ≤ 0 but for the rounding of logit − logsumexp in float32: some 2^-24 · |logsumexp| and the sum's own error.
+# 2^-10 is far above that, and below what a logit that was never normalised would show.
+POSITIVE_TOLERANCE = 2.0**-10
+_NEGATIVE_ZERO, _NEGATIVE_INFINITY = 0x8000, 0xFC00  # the bits of these float16
+
+
+def mass_tolerance(top_k: int) -> float:
+    """How far above 1 the probabilities of a position's top k (and its gold id) may sum, for rounding alone.
+
+    float16 rounds a logit x by at most 2^-11·|x|, which turns p = e^x into p·(1 + 2^-11·|x|) to first order. Summed that is
+    2^-11 · Σ p·|ln p|: 2^-11 times an entropy, at most ln of the number of entries (1 covers fewer than 3). The second order is
+    2^-22 · Σ p·x²/2 with p·x² ≤ 4/e², so under 2^-23 an entry; float32's own error is bounded as for one logit.
+    """
+    entries = top_k + 1
+    return 2.0**-11 * max(1.0, math.log(entries)) + 2.0**-23 * entries + POSITIVE_TOLERANCE
+
+
+def check_labels(
+    table: pa.Table, numbers: NDArray[np.int64], top_k: int, union_size: int | None, *, in_steps: bool
+) -> Iterator[Finding]:
+    """Labels and top k of rows whose lists have the right lengths; `numbers` [R] are the rows' numbers in the file.
+
+    `in_steps`: the top k's logits are rounded down to levels (`data.logits`); the gold ids' are not, but are to be compared so.
+    """
+    labels, topk = list_of(table, "label_ids", numbers), list_of(table, "topk_ids", numbers)
+    special = np.flatnonzero(labels.values < FIRST_PIECE)
+    yield from finding("label_ids.special", numbers, special, labels.id_at, "a piece, no special token", labels)
+    yield from check_union("label_ids", labels, union_size)
+    special = np.flatnonzero(topk.values < FIRST_PIECE)
+    yield from finding("topk_ids.special", numbers, special, topk.id_at, "pieces, no special token", topk)
+    yield from check_union("topk_ids", topk, union_size)
+    ids_KP = np.ascontiguousarray(topk.values.reshape(-1, top_k).T)
+    logits = list_of(table, "topk_logits", numbers)
+    gold = list_of(table, "label_logits", numbers).values
+    if in_steps:
+        off = np.flatnonzero(round_down(logits.values) != logits.values)
+        yield from finding("topk_logits.steps", numbers, off, logits.value_at, "8-bit steps (the identity's logits)", logits)
+    half_KP = np.ascontiguousarray(logits.values.reshape(-1, top_k).T)
+    logits_KP = half_KP.astype(np.float32)
+    gold_P = gold.astype(np.float32)
+    kept_P = round_down(gold).astype(np.float32) if in_steps else gold_P
+    yield from _check_topk(labels, ids_KP, half_KP, logits_KP)
+    yield from _check_gold(labels, gold_P, kept_P, ids_KP, logits_KP)
+
+
+def check_union(name: str, column: ListColumn, union_size: int | None) -> Iterator[Finding]:
+    """Ids lie in the union that the teacher knows."""
+    if union_size is not None and len(column.values) and column.values.max() >= union_size:
+        wrong, wanted = np.flatnonzero(column.values >= union_size), f"below {union_size}, the size of the teacher's union"
+        yield from finding(f"{name}.union", column.numbers, wrong, column.id_at, wanted, column)
+
+
+def _check_topk(
+    labels: ListColumn, ids_KP: NDArray[np.uint32], half_KP: NDArray[np.float16], logits_KP: NDArray[np.float32]
+) -> Iterator[Finding]:
+    """The top k of each position, by themselves."""
+    numbers = labels.numbers
+
+    def ids(p: int) -> str:
+        return f"ids {show(ids_KP[:, p])} at masked position {labels.place(p)}"
+
+    def logits(p: int) -> str:
+        return f"{show(logits_KP[:, p])} at masked position {labels.place(p)}"
+
+    yield from finding("topk_ids.distinct", numbers, _repeats(ids_KP), ids, "distinct ids within a position", labels)
+    if _falling(half_KP, ids_KP):
+        return
+    wrong = positions(~np.isfinite(logits_KP))
+    yield from finding("topk_logits.finite", numbers, wrong, logits, "finite numbers", labels)
+    wrong = positions(logits_KP > POSITIVE_TOLERANCE)
+    yield from finding("topk_logits.positive", numbers, wrong, logits, "normalised logits: 0 or less", labels)
+    wrong = positions(logits_KP[1:] > logits_KP[:-1])
+    yield from finding("topk_logits.order", numbers, wrong, logits, "best first", labels)
+    wrong = positions((logits_KP[1:] == logits_KP[:-1]) & (ids_KP[1:] < ids_KP[:-1]))
+    yield from finding("topk_logits.ties", numbers, wrong, lambda p: f"{ids(p)}: {logits(p)}", "equal logits sorted by id", labels)
+
+
+def _falling(half_KP: NDArray[np.float16], ids_KP: NDArray[np.uint32]) -> bool:
+    """Whether all logits are finite, below 0, best first and equal ones sorted by id: seen by their bits, which is several times faster.
+
+    Among negative float16 the smaller number has the greater bits. False says nothing (a 0 is legal, too): look closely.
+    """
+    bits_KP = half_KP.view(np.uint16)
+    if not bits_KP.size or bits_KP.min() <= _NEGATIVE_ZERO or bits_KP.max() >= _NEGATIVE_INFINITY:
+        return False
+    falls, same = bits_KP[1:] > bits_KP[:-1], bits_KP[1:] == bits_KP[:-1]
+    return bool((falls | (same & (ids_KP[1:] > ids_KP[:-1]))).all())
+
+
+def _check_gold(
+    labels: ListColumn,
+    gold_P: NDArray[np.float32],
+    kept_P: NDArray[np.float32],
+    ids_KP: NDArray[np.uint32],
+    logits_KP: NDArray[np.float32],
+) -> Iterator[Finding]:
+    """The gold ids' logits, by themselves and, as the top k keep logits (`kept_P`), beside the top k."""
+    numbers, top_k = labels.numbers, len(ids_KP)
+
+    def gold(p: int) -> str:
+        return f"{gold_P[p]:.5g} at masked position {labels.place(p)}"
+
+    def both(p: int) -> str:
+        return f"gold {gold_P[p]:.5g}, top k {show(logits_KP[:, p])} at masked position {labels.place(p)}"
+
+    finite_P = np.isfinite(gold_P)
+    yield from finding("label_logits.finite", numbers, np.flatnonzero(~finite_P), gold, "finite numbers", labels)
+    finite_P &= np.isfinite(logits_KP).all(axis=0)  # the others say nothing of what is not a number
+    wrong = np.flatnonzero(gold_P > POSITIVE_TOLERANCE)
+    yield from finding("label_logits.positive", numbers, wrong, gold, "normalised logits: 0 or less", labels)
+    is_gold_KP = ids_KP == labels.values
+    outside_P = ~is_gold_KP.any(axis=0)
+    wrong = positions(is_gold_KP & (logits_KP != kept_P) & finite_P)
+    yield from finding("label_logits.topk", numbers, wrong, both, "the logit that the gold id has among the top k", labels)
+    above = np.flatnonzero((kept_P > logits_KP[-1]) & outside_P & finite_P)
+    step = np.nextafter(logits_KP[-1, above].astype(np.float16), np.float16(np.inf)).astype(np.float32)
+    wanted = "at most the last of the top k, for the gold id is not among them"
+    yield from finding("label_logits.rank", numbers, above[kept_P[above] > step], both, wanted, labels)
+    with np.errstate(over="ignore", invalid="ignore"):
+        mass_P = np.exp(logits_KP).sum(axis=0) + np.where(outside_P, np.exp(gold_P), 0)
+        wrong = np.flatnonzero((mass_P > 1 + mass_tolerance(top_k)) & finite_P)
+    wanted = f"probabilities that sum to 1 at most (+ {mass_tolerance(top_k):.4f} for rounding)"
+    yield from finding("topk_logits.mass", numbers, wrong, lambda p: f"a sum of {mass_P[p]:.4f}: {both(p)}", wanted, labels)
+
+
+def _repeats(ids_KP: NDArray[np.uint32]) -> NDArray[np.int64]:
+    """The positions that hold an id twice."""
+    if len(ids_KP) > PAIRWISE_K:
+        ordered = np.sort(ids_KP, axis=0)
+        return positions(ordered[1:] == ordered[:-1])
+    pairs = [positions(ids_KP[apart:] == ids_KP[:-apart]) for apart in range(1, len(ids_KP))]
+    return np.unique(np.concatenate(pairs)) if pairs else np.zeros(0, dtype=np.int64)

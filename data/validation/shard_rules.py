@@ -1,0 +1,190 @@
+"""One shard under every rule that needs no other shard: it opens, its frame is the contract's, each of its rows is legal."""
+
+from collections.abc import Container, Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from data.contract import IDENTITY_KEY, REPORT_KEY, SCHEMA, UNIT_KEY, ShardPath
+from data.shards import leaf, open_shard
+from data.storage_faults import storage_fault
+from data.validation.findings import LISTED, Finding
+from data.validation.footer_rules import FrameFault, check_path, check_schema, read_footer
+from data.validation.report import Fault
+from data.validation.row_rules import Limits, check_rows
+from data.validation.window_rules import check_windows, hash_articles
+from vocab.errors import InputError, first_line
+from vocab.roles import UNION_ROLES
+
+BLOCK_ROWS = 1024  # checked at once: their arrays stay in a core's cache, which a whole row group's would not
+
+
+@dataclass(kw_only=True, slots=True)
+class ShardCheck:
+    """What one shard holds, and what is wrong with it."""
+
+    location: str
+    name: str  # below the folder of predictions
+    path: ShardPath
+    bytes: int
+    faults: list[Fault] = field(default_factory=list)
+    identity: dict[str, Any] | None = None  # None if not whole
+    unit: dict[str, Any] | None = None
+    row_groups: int = 0
+    row_groups_read: int = 0
+    empty: bool = False  # a whole file that holds no row
+    rows: int = 0  # of the row groups read, as are the masked positions
+    masked_positions: int = 0
+    masks_shown: int = 0  # tokens that are the mask token
+    articles: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))  # see window_rules.hash_articles
+
+    def fault(self, rule: str, column: str | None, found: str, expected: str) -> None:
+        """Note a fault of the file as a whole."""
+        self.faults.append(Fault(rule=rule, file=self.name, column=column, found=found, expected=expected))
+
+    def row_faults(self, findings: Iterable[Finding], names: pa.Table) -> None:
+        """Note findings on rows, of one block after the other; `names` has the doc_id, window and row of the block's rows."""
+        for found in findings:
+            listed = [fault for fault in self.faults if fault.rule == found.rule]
+            count = found.count + (listed[0].count if listed else 0)
+            self.faults = [replace(fault, count=count) if fault.rule == found.rule else fault for fault in self.faults]
+            column = found.rule.partition(".")[0]
+            for row, text in list(zip(found.rows, found.found, strict=True))[: LISTED - len(listed)]:
+                at = int(np.searchsorted(names["row"].to_numpy(), row))
+                doc_id = names["doc_id"].slice(at, 1).cast(pa.binary())[0].as_py()
+                fault = Fault(
+                    rule=found.rule,
+                    file=self.name,
+                    column=column if column in SCHEMA.names else None,
+                    row=row,
+                    doc_id=None if doc_id is None else doc_id.decode(errors="replace"),
+                    window=names["window"][at].as_py(),
+                    found=text,
+                    expected=found.expected,
+                    count=count,
+                )
+                self.faults.append(fault)
+
+
+def check_shard(
+    location: str, name: str, path: ShardPath, size: int, union_size: int | None, groups: Container[int] | None = None
+) -> ShardCheck:
+    """Check one shard: its frame, and the rows of all its row groups, or of those in `groups` alone.
+
+    Never raises for what a file holds: whatever cannot be read is a fault. Storage that does not answer is an InputError.
+    """
+    check = ShardCheck(location=location, name=name, path=path, bytes=size)
+    frame: list[FrameFault] = []
+    try:
+        file = open_shard(location)
+        frame += check_schema(file)
+        parts = read_footer(file.metadata, frame)
+    except InputError as error:
+        if isinstance(cause := error.__context__, Exception) and (failure := storage_fault(location, cause)):
+            raise failure from None  # the storage's, and not the file's
+        reason = str(error).partition("(")[2].rpartition(")")[0]
+        check.fault("file.unreadable", None, f"{size:,} bytes that are no whole Parquet file ({reason})", "a Parquet file")
+        return check
+    except Exception as error:  # a damaged footer can raise anything, and must never pass
+        check.fault("file.unreadable", None, f"a damaged footer ({first_line(error)})", "a Parquet file")
+        return check
+    check.identity, check.unit = parts[IDENTITY_KEY], parts[UNIT_KEY]
+    for fault in (*frame, *check_path(path, check.unit)):
+        check.fault(*fault)
+    legible = _legible(file.schema_arrow)
+    _check_groups(check, file, union_size, legible, groups)
+    report, whole = parts[REPORT_KEY], check.row_groups_read == check.row_groups
+    if report is not None and legible and whole and not any(fault.rule == "file.damaged" for fault in check.faults):
+        for key, counted in (("rows", check.rows), ("masked_positions", check.masked_positions)):
+            if report[key] != counted:
+                check.fault(f"report.{key}", f"report.{key}", f"{report[key]:,} in the footer", f"{counted:,}, as the file holds")
+    return check
+
+
+def _check_groups(
+    check: ShardCheck, file: pq.ParquetFile, union_size: int | None, legible: bool, groups: Container[int] | None
+) -> None:
+    """Read every page (of `groups`), a row group at a time, and check its rows; one that cannot be read is a fault, the others go on.
+
+    With columns that are not the contract's (`legible` is False) the pages alone are checked.
+    """
+    names: list[pa.Table] = []
+    first = 0
+    check.row_groups = file.metadata.num_row_groups
+    for group in range(check.row_groups):
+        rows = file.metadata.row_group(group).num_rows
+        if groups is not None and group not in groups:
+            first += rows
+            continue
+        check.row_groups_read += 1
+        check.rows += rows
+        try:
+            table = file.read_row_group(group, use_threads=False)
+            if table.num_rows != rows:
+                raise OSError(f"{table.num_rows:,} rows in the pages, {rows:,} in the footer")
+        except Exception as error:  # a flipped bit can raise anything, and must never pass
+            if failure := storage_fault(check.name, error):
+                raise failure from None
+            where = f"row group {group} (rows {first:,} to {first + rows - 1:,})"
+            for column, reason in _damaged_columns(file, group) or [(None, first_line(error))]:
+                check.fault("file.damaged", column, f"{where}: {reason}", "pages as they were written")
+        else:
+            if legible:
+                names.append(table.select(["doc_id", "window"]).append_column("row", pa.array(np.arange(first, first + rows))))
+                limits = _limits(check.identity, table, union_size)
+                for start in range(0, rows, BLOCK_ROWS):
+                    check.row_faults(check_rows(table.slice(start, BLOCK_ROWS), first + start, limits), names[-1])
+                check.masked_positions += pc.sum(pc.list_value_length(table["mask_positions"])).as_py() or 0
+                check.masks_shown += int(np.count_nonzero(leaf(table["input_ids"])[0] == UNION_ROLES.mask))
+        first += rows
+    check.empty = first == 0
+    if first != file.metadata.num_rows:
+        found = f"{file.metadata.num_rows:,} rows in the footer, {first:,} in its row groups"
+        check.fault("file.damaged", None, found, "the same number")
+    if names:
+        every = pa.concat_tables(names).drop_null()
+        # A window's maskings may lie on both sides of a row group's end.
+        maskings = check.identity["examples.maskings"] if check.identity is not None and groups is None else 1
+        check.row_faults(check_windows(every, maskings), every)
+        check.articles = hash_articles(every["doc_id"])
+
+
+def _legible(found: pa.Schema) -> bool:
+    """Whether the rows can be judged: the columns are there, of their types, whatever their order and whether they may be null."""
+    return all(found.names.count(field.name) == 1 and _bare(found.field(field.name).type) == _bare(field.type) for field in SCHEMA)
+
+
+def _bare(kind: pa.DataType) -> pa.DataType:
+    return pa.list_(kind.value_type) if pa.types.is_list(kind) else kind
+
+
+def _limits(identity: dict[str, Any] | None, table: pa.Table, union_size: int | None) -> Limits:
+    if identity is not None:
+        return Limits(
+            top_k=identity["top_k"],
+            in_steps=identity["logits"] == "8-bit",
+            max_length=identity["examples.max_length"],
+            mask_rate=identity["examples.mask_rate"],
+            whole_word=identity["examples.masking"] == "whole-word",
+            union_size=union_size,
+        )
+    # The footer is at fault already; its rows are still held to what any identity allows.
+    masked, top = (pc.sum(pc.list_value_length(table[name])).as_py() or 0 for name in ("mask_positions", "topk_ids"))
+    top_k = max(1, round(top / max(1, masked)))
+    return Limits(top_k=top_k, in_steps=False, max_length=65_535, mask_rate=1.0, whole_word=True, union_size=union_size)
+
+
+def _damaged_columns(file: pq.ParquetFile, group: int) -> list[tuple[str | None, str]]:
+    """The columns of a row group that cannot be read, each with the reason."""
+    damaged: list[tuple[str | None, str]] = []
+    for name in file.schema_arrow.names:
+        try:
+            file.read_row_group(group, columns=[name], use_threads=False)
+        except Exception as error:
+            damaged.append((name, first_line(error)))
+    return damaged

@@ -1,0 +1,115 @@
+"""Each window once: within a file, in every masking, and across the files of one teacher and language.
+
+Within a file doc_ids are compared as they are. Across files a 64-bit hash of each article finds the candidates, so memory stays at
+8 bytes an article, and the candidates alone are read again and compared as they are. Legend: R rows.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from data.shards import open_shard
+from data.validation.findings import LISTED, Finding
+
+_CANDIDATES = 1 << 20  # articles compared at once: bounds memory where whole partitions are there twice
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Articles:
+    """The articles of one file, for the search across files."""
+
+    location: str
+    name: str  # below the folder of predictions
+    hashes: NDArray[np.int64]  # sorted, each once; this process's own
+
+
+def check_windows(names: pa.Table, maskings: int) -> Iterator[Finding]:
+    """Findings on `names`: all rows of a file as doc_id, window, row (its number)."""
+    article_R, _ = _encode(names["doc_id"])
+    window_R, row_R = names["window"].to_numpy().astype(np.int64), names["row"].to_numpy()
+    key_R = (article_R << 32) + window_R
+    order = np.argsort(key_R, kind="stable")
+    again = np.flatnonzero(key_R[order[1:]] == key_R[order[:-1]]) + 1
+    if len(again):
+        rows, earlier = row_R[order[again]], row_R[order[again - 1]]
+        listed = np.argsort(rows)[:LISTED]
+        shown = [f"the doc_id and window of row {number:,}" for number in earlier[listed]]
+        yield Finding(rule="rows.unique", rows=rows[listed].tolist(), found=shown, expected="each window once", count=len(rows))
+    if maskings > 1:
+        once = np.delete(order, again)
+        whole = (article_R[once] << 32) + window_R[once] // maskings
+        _, start, size = np.unique(whole, return_index=True, return_counts=True)
+        wrong = np.flatnonzero(size != maskings)
+        if len(wrong):
+            rows = row_R[once[start[wrong]]]
+            listed = np.argsort(rows)[:LISTED]
+            shown = [f"{number} of this window's maskings" for number in size[wrong][listed]]
+            wanted = f"{maskings} (examples.maskings)"
+            yield Finding(rule="window.maskings", rows=rows[listed].tolist(), found=shown, expected=wanted, count=len(wrong))
+
+
+def hash_articles(doc_ids: pa.ChunkedArray) -> NDArray[np.int64]:
+    """The hashes of a file's doc_ids, sorted, each once. Python's own hash (SipHash): good within this process."""
+    return np.unique(_hash(_encode(doc_ids)[1]))
+
+
+def check_across(files: Sequence[Articles]) -> Iterator[tuple[str, Finding, list[tuple[str, int]]]]:
+    """Windows that an earlier file has. `files` are those of one teacher and language.
+
+    Yields (file, finding, the doc_id and window of each row that the finding lists).
+    """
+    if not files:
+        return
+    hashes = np.sort(np.concatenate([file.hashes for file in files]))
+    twice = np.unique(hashes[1:][hashes[1:] == hashes[:-1]])
+    found: dict[int, tuple[list[int], list[str], list[tuple[str, int]]]] = {}
+    counts: dict[int, int] = {}
+    for start in range(0, len(twice), _CANDIDATES):
+        for file, number, other, other_number, doc_id, window in _repeated(files, twice[start : start + _CANDIDATES]):
+            counts[file] = counts.get(file, 0) + 1
+            rows, shown, names = found.setdefault(file, ([], [], []))
+            if len(rows) < LISTED:
+                rows.append(number)
+                shown.append(f"the doc_id and window of row {other_number:,} of {files[other].name}")
+                names.append((doc_id, window))
+    for file, (rows, shown, names) in sorted(found.items()):
+        expected = "each window once within a teacher and language"
+        yield files[file].name, Finding(rule="rows.unique", rows=rows, found=shown, expected=expected, count=counts[file]), names
+
+
+def _repeated(files: Sequence[Articles], candidates: NDArray[np.int64]) -> Iterator[tuple[int, int, int, int, str, int]]:
+    """(file, row, earlier file, its row, doc_id, window) of each row whose window an earlier file has."""
+    tables = []
+    for index, file in enumerate(files):
+        if np.isin(file.hashes, candidates, assume_unique=True).any():
+            names = open_shard(file.location).read(columns=["doc_id", "window"], use_threads=False)
+            article_R, dictionary = _encode(names["doc_id"])
+            rows = np.flatnonzero(np.isin(_hash(dictionary), candidates)[article_R])
+            table = pa.table({"doc_id": names["doc_id"].cast(pa.binary()), "window": names["window"]}).take(pa.array(rows))
+            table = table.append_column("row", pa.array(rows)).append_column("file", pa.array(np.full(len(rows), index)))
+            tables.append(table)
+    names = pa.concat_tables(tables)
+    article_R, dictionary = _encode(names["doc_id"])
+    window_R, row_R, file_R = (names[name].to_numpy().astype(np.int64) for name in ("window", "row", "file"))
+    key_R = (article_R << 32) + window_R
+    order = np.argsort(key_R, kind="stable")  # files in order within a key
+    head = np.flatnonzero(np.diff(key_R[order], prepend=key_R[order[0]] - 1))  # where each key begins
+    first = np.repeat(order[head], np.diff(np.append(head, len(order))))  # the first row of each one's key
+    for one, other in sorted(zip(order.tolist(), first.tolist(), strict=True)):
+        if file_R[one] != file_R[other]:  # twice within a file is that file's own fault
+            text = dictionary[int(article_R[one])].as_py().decode(errors="replace")
+            yield int(file_R[one]), int(row_R[one]), int(file_R[other]), int(row_R[other]), text, int(window_R[one])
+
+
+def _encode(doc_ids: pa.ChunkedArray) -> tuple[NDArray[np.int64], pa.Array]:
+    """[R] the article's number in a dictionary of doc_ids, and the dictionary, as bytes (they need be no UTF-8)."""
+    encoded = pa.chunked_array(doc_ids.cast(pa.binary()), pa.binary()).combine_chunks().dictionary_encode()
+    assert isinstance(encoded, pa.DictionaryArray)
+    return encoded.indices.to_numpy().astype(np.int64), encoded.dictionary
+
+
+def _hash(dictionary: pa.Array) -> NDArray[np.int64]:
+    return np.fromiter(map(hash, dictionary.to_pylist()), dtype=np.int64, count=len(dictionary))

@@ -1,0 +1,143 @@
+"""Corpus files of every format → articles: one stream, with what was skipped and why."""
+
+import io
+import re
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+
+import pyarrow as pa
+
+from data.articles import ROWS_PER_GROUP, Article, open_article_shard
+from data.storage_faults import storage_fault
+from pipeline.corpus.corpus_file import FORMATS, UnreadableInput, corpus_files, sniff, stem, text_lines
+from pipeline.corpus.dump_parts import Part, open_part, parts_of
+from pipeline.corpus.mediawiki import UNPARSEABLE, QuarantinedPage, read_mediawiki
+from pipeline.corpus.wikiextractor import read_docs, read_jsonl
+from vocab.errors import InputError
+
+_SURROGATES = re.compile("[\ud800-\udfff]")
+
+
+def read_corpus(location: str, skipped: Callable[[str], None]) -> Iterator[Article]:
+    """The articles of a file, or of all files of a folder, in order: `read_part` of each."""
+    for file in corpus_files([location]):
+        for part in parts_of(file, stem(file)):
+            yield from read_part(part, skipped)
+
+
+def read_part(
+    part: Part,
+    skipped: Callable[[str], None],
+    *,
+    quarantined: Callable[[QuarantinedPage], None] = lambda page: None,
+    advanced: Callable[[int], None] = lambda position: None,
+) -> Iterator[Article]:
+    """The articles of a part, in order; memory is bounded by one article.
+
+    `skipped` is called with the reason of each record that is no article: "redirect", "namespace", "not wikitext",
+    "unparseable page" (dumps), "null text" (Parquet, JSONL), "empty". `quarantined` is called with each unparseable page, `advanced`
+    with the bytes of the part read so far. An article without an id is called "<the part's name>:<record>", counted from 0. A file
+    that cannot be read to its end, or holds no article (a part of one may hold none), is an InputError.
+    """
+    records = articles = 0
+    reasons: Counter[str] = Counter()
+
+    def skip(reason: str) -> None:
+        nonlocal records
+        records += 1
+        reasons[reason] += 1
+        skipped(reason)
+
+    def so_far() -> str:
+        return f"(read before this: {articles:,} articles{'' if part.whole else f' of its part from byte {part.start:,}'})"
+
+    try:
+        for record in _records(part, skip, quarantined, advanced):
+            text = _storable(record.text)
+            if not text.strip():
+                skip("empty")
+                continue
+            identity = _storable(record.id) or f"{part.name}:{records}"
+            yield Article(id=identity, url=_storable(record.url), title=_storable(record.title), text=text)
+            records += 1
+            articles += 1
+    except UnreadableInput as fault:
+        raise InputError(f"{part.location}: {fault} {so_far()}") from None
+    except (EOFError, zlib.error, pa.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and (error.errno is not None or storage_fault("", error)):
+            raise  # the disk or network, not the file
+        what = (
+            "is cut: its compressed data end too early"
+            if isinstance(error, EOFError)
+            else f"is damaged ({str(error).splitlines()[0]})"
+        )
+        raise InputError(f"{part.location}: {what}; expected a whole file: fetch it again {so_far()}") from None
+    if part.whole and not articles and not reasons[UNPARSEABLE]:
+        raise no_article(part.location, reasons)
+
+
+def no_article(location: str, reasons: Mapping[str, int]) -> InputError:
+    """The error for a file of which nothing is left."""
+    found = ", ".join(f"{count:,} {reason}" for reason, count in sorted(reasons.items())) or "no record at all"
+    return InputError(f"{location}: holds no article (skipped: {found}); expected {FORMATS}: leave it out, or check what it is")
+
+
+def _storable(text: str) -> str:
+    """Without NUL, and with U+FFFD for each lone surrogate (`&#xD800;` in wikitext, "\\ud800" in JSON), which UTF-8 has no bytes for."""
+    text = text.replace("\0", "")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return _SURROGATES.sub("\ufffd", text)
+    return text
+
+
+def _records(
+    part: Part,
+    skipped: Callable[[str], None],
+    quarantined: Callable[[QuarantinedPage], None],
+    advanced: Callable[[int], None],
+) -> Iterator[Article]:
+    with open_part(part, advanced) as stream:
+        if not part.whole:  # of a dump; empty if no page begins in it
+            if stream.peek(1):
+                yield from read_mediawiki(stream, skipped, quarantined)
+            return
+        kind = sniff(stream, part.location)
+        if kind == "mediawiki":
+            yield from read_mediawiki(stream, skipped, quarantined)
+        elif kind == "wikiextractor":
+            yield from read_docs(stream)
+        elif kind == "jsonl":
+            yield from read_jsonl(stream, skipped)
+        elif kind == "text":
+            yield from _read_text(stream)
+    if kind == "parquet":
+        yield from _read_parquet(part.location, skipped)
+
+
+def _read_text(stream: io.BufferedReader) -> Iterator[Article]:
+    """Plain text: articles are runs of lines between blank lines."""
+    lines: list[str] = []
+    for _, line in text_lines(stream):
+        if line.strip():
+            lines.append(line)
+        elif lines:
+            yield Article(id="", url="", title="", text="\n".join(lines))
+            lines = []
+    if lines:
+        yield Article(id="", url="", title="", text="\n".join(lines))
+
+
+def _read_parquet(location: str, skipped: Callable[[str], None]) -> Iterator[Article]:
+    """Parquet with a string column `text`, and perhaps `id`, `url` and `title`."""
+    file = open_article_shard(location)
+    columns = [column for column in ("id", "url", "title", "text") if column in file.schema_arrow.names]
+    for batch in file.iter_batches(batch_size=ROWS_PER_GROUP, columns=columns):
+        for row in batch.to_pylist():
+            if row["text"] is None:
+                skipped("null text")
+                continue
+            identity, url, title = (str(row[key]) if row.get(key) is not None else "" for key in ("id", "url", "title"))
+            yield Article(id=identity, url=url, title=title, text=row["text"])

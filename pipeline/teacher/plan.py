@@ -1,0 +1,195 @@
+"""The plan: which units of work a recipe asks for, and which of them are already on disk."""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, TypeAlias
+
+import pyarrow.parquet as pq
+
+from data.articles import open_article_shard
+from data.contract import HELDOUT, PREDICTIONS, ShardPath
+from data.identity import Identity, differences
+from data.recipe import Recipe
+from data.shards import Shard, check_identity, list_shards, read_shard
+from data.storage import map_files, require_files, resolve, split
+from vocab.errors import InputError
+
+_TAIL = 1 << 16  # bytes at a file's end that nearly always hold its whole footer: one request
+
+Footer: TypeAlias = tuple[str, list[int]]  # of an input shard: its fingerprint, and the rows of each row group
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Unit:
+    """One unit of work: a teacher, and a run of row groups of one input shard. It becomes one file."""
+
+    teacher: str
+    language: str
+    corpus: str  # location of the input shard
+    corpus_fingerprint: str
+    first_row_group: int
+    row_groups: int
+    output: str  # location of the shard it becomes
+
+    def facts(self) -> dict[str, Any]:
+        """What the shard's footer says of its unit: nothing that depends on where the files lie."""
+        facts = asdict(self)
+        del facts["output"]
+        facts["corpus"] = split(self.corpus)[1]
+        return facts
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """All units of a recipe (of the teachers asked for), and those that no file holds yet."""
+
+    units: tuple[Unit, ...]
+    missing: tuple[Unit, ...]
+    finished_shards: tuple[Shard, ...]  # of the units that are there: footers read, identities checked
+
+    @property
+    def finished(self) -> int:
+        return len(self.units) - len(self.missing)
+
+
+def make_plan(recipe: Recipe, run: str, identities: Mapping[str, Identity]) -> Plan:
+    """Plan the teachers that `identities` names. Nothing is written.
+
+    A finished shard of another identity, of other articles, or of no unit of the recipe is an InputError: it is never
+    overwritten, and never mixed in.
+    """
+    below = {folder: recipe.shards_below(run, folder) for folder in (PREDICTIONS, HELDOUT)}
+    footers: dict[str, Footer] = {}  # several teachers may read one corpus
+    trained = _units(recipe, below[PREDICTIONS], recipe.corpora, identities, footers)
+    heldout = _units(recipe, below[HELDOUT], recipe.heldout, identities, footers)
+    _refuse_trained_heldout(trained, heldout)
+    missing: list[Unit] = []
+    finished: list[Shard] = []
+    for folder, units in ((PREDICTIONS, trained), (HELDOUT, heldout)):
+        planned = {unit.output: unit for unit in units}
+        listed = list_shards(below[folder])
+        _refuse_strangers(listed, planned, identities)
+        standing = [location for location in listed if location in planned]
+        there = set(standing)
+        missing += [unit for unit in units if unit.output not in there]
+        shards = map_files(read_shard, standing)
+        for shard in shards:
+            check_identity(shard, identities[shard.path.teacher])
+            wrong = differences(shard.unit, planned[shard.location].facts())
+            if wrong:
+                raise InputError(
+                    f"{shard.location}: made from other articles, or with another predict.unit_articles: {'; '.join(wrong)}. "
+                    "Remove the file to compute the unit again, or predict into another run folder"
+                )
+        finished += shards
+    return Plan(units=(*trained, *heldout), missing=tuple(missing), finished_shards=tuple(finished))
+
+
+def _units(
+    recipe: Recipe, predictions: str, corpora: Mapping[str, str], teachers: Iterable[str], footers: dict[str, Footer]
+) -> list[Unit]:
+    """The units of all teachers over one kind of corpora. `footers` holds what has been read of input shards, and is added to."""
+    units = []
+    for teacher in teachers:
+        for language in recipe.teacher(teacher).languages:
+            if language not in corpora:
+                continue
+            files = require_files(recipe.locate_files(corpora[language]), f"corpus of '{language}'")
+            fresh = [location for location in files if location not in footers]
+            footers |= zip(fresh, map_files(_footer, fresh), strict=True)
+            for stem, location in _by_name(files, language).items():
+                fingerprint, rows = footers[location]
+                for first, count in group_row_groups(rows, recipe.predict.unit_articles):
+                    path = ShardPath(language=language, teacher=teacher, name=f"{stem}-{first:05d}")
+                    units.append(
+                        Unit(
+                            teacher=teacher,
+                            language=language,
+                            corpus=location,
+                            corpus_fingerprint=fingerprint,
+                            first_row_group=first,
+                            row_groups=count,
+                            output=path.below(predictions),
+                        )
+                    )
+    return units
+
+
+def group_row_groups(rows: list[int], unit_articles: int) -> list[tuple[int, int]]:
+    """(first row group, row groups) of each unit: whole row groups until a unit holds at least `unit_articles` rows."""
+    units, first, held = [], 0, 0
+    for group, count in enumerate(rows):
+        held += count
+        if held >= unit_articles or group == len(rows) - 1:
+            units.append((first, group + 1 - first))
+            first, held = group + 1, 0
+    return units
+
+
+def _by_name(files: list[str], language: str) -> dict[str, str]:
+    """Input shards by the name that their units' files begin with."""
+    named: dict[str, str] = {}
+    for location in files:
+        stem = split(location)[1].removesuffix(".parquet")
+        if stem in named:
+            raise InputError(
+                f"corpus of '{language}': {named[stem]} and {location} have the same name; expected each input shard to have a name "
+                "of its own, since predictions are named after it: rename one"
+            )
+        named[stem] = location
+    return named
+
+
+def _footer(location: str) -> Footer:
+    """An input shard's fingerprint and rows, from its footer alone.
+
+    The footer holds sizes, offsets and statistics of every column, and in shards of `mergedistill prepare` a sha256 of the articles.
+    In Parquet from elsewhere an edit that keeps all compressed sizes and bounds goes unseen: the price of planning without a scan.
+    """
+    metadata = open_article_shard(location).metadata
+    _refuse_nulls(metadata, location)
+    filesystem, path = resolve(location)
+    with filesystem.open_input_file(path) as file:
+        size = file.size()
+        tail = file.read_at(min(size, _TAIL), max(size - _TAIL, 0))
+        length = int.from_bytes(tail[-8:-4], "little")
+        footer = tail[-8 - length : -8] if length + 8 <= len(tail) else file.read_at(length, size - 8 - length)
+    digest = hashlib.sha256(f"{size}\0".encode() + footer).hexdigest()
+    return digest, [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
+
+
+def _refuse_trained_heldout(trained: Iterable[Unit], heldout: Iterable[Unit]) -> None:
+    """Refuse held-out articles that are trained on, too: the student's score would be on what it has seen."""
+    seen = {unit.corpus_fingerprint: unit.corpus for unit in trained}
+    for unit in heldout:
+        if unit.corpus_fingerprint in seen:
+            raise InputError(
+                f"{unit.corpus}: is held out and trained on (as {seen[unit.corpus_fingerprint]}); expected [heldout] articles that are "
+                "in no corpus: correct the recipe's globs"
+            )
+
+
+def _refuse_nulls(metadata: pq.FileMetaData, location: str) -> None:
+    """Refuse null articles before anything is computed, where the footer's statistics tell of them; else reading refuses them."""
+    for group in range(metadata.num_row_groups):
+        columns = (metadata.row_group(group).column(index) for index in range(metadata.num_columns))
+        counts = [
+            c.statistics.null_count for c in columns if c.path_in_schema == "text" and c.statistics and c.statistics.has_null_count
+        ]
+        if any(counts):
+            raise InputError(
+                f"{location}: row group {group}: column 'text' is null in {counts[0]:,} rows; expected strings: run "
+                "`mergedistill prepare` on the file, which skips such rows and counts them"
+            )
+
+
+def _refuse_strangers(standing: list[str], units: Mapping[str, Unit], teachers: Iterable[str]) -> None:
+    """Refuse a folder that holds shards of the planned partitions which no unit of the plan makes."""
+    partitions = {split(location)[0] for location in units}
+    strangers = [location for location in standing if location not in units and split(location)[0] in partitions]
+    if strangers:
+        raise InputError(
+            f"{strangers[0]}{f' and {len(strangers) - 1} more' if len(strangers) > 1 else ''}: of no unit of this recipe (corpus, "
+            "or predict.unit_articles changed); use the recipe that made it, remove what is stale, or predict into another run folder"
+        )

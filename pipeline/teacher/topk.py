@@ -1,0 +1,216 @@
+"""The teacher's top-k at masked positions, in the union vocabulary: plain functions on arrays.
+
+Legend: M masked positions, V rows of the teacher's head, K top-k, S candidates sorted before the cut, G groups of rows that merge,
+W rows of the widest group, D dropped rows, B blocks of rows, C rows of the chosen blocks.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from vocab.union import TeacherMap
+
+# Candidates beyond k that are sorted with it, so that up to so many equal logits at the cut are decided by id, not by torch.topk.
+_MARGIN = 8
+_LOWEST = float(np.finfo(np.float16).min)
+_FEW = 2  # blocks for each candidate, up to which all of them are looked at in the second pass
+_BLOCK = 64  # rows of the head whose largest logit stands for all of them in the first pass
+_WORKSPACE = {"cpu": 1 << 21, "cuda": 1 << 30}  # bytes of float32 logits at once: a CPU core's cache, a GPU's parallelism
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TopK:
+    """The labels of M masked positions. Logits are normalised: logit − logsumexp(logits of all real rows), float16."""
+
+    gold_logits_M: NDArray[np.float16]
+    ids_MK: NDArray[np.uint32]  # union ids, best first, distinct; equal logits by id
+    logits_MK: NDArray[np.float16]
+    finite_M: NDArray[np.bool_]  # false where the teacher gave NaN or infinity: such labels are worth nothing
+    dropped_M: NDArray[np.float32]  # probability of pieces that the union does not take
+    merged_M: NDArray[np.float32]  # probability of the surface forms that joined a likelier one of the same piece
+
+
+def take_positions(labels: TopK, places: NDArray[Any]) -> TopK:
+    """The labels at some positions, in their order."""
+    return TopK(**{field.name: getattr(labels, field.name)[places] for field in fields(TopK)})
+
+
+def concatenate(parts: Sequence[TopK]) -> TopK:
+    """The labels of several parts, one after the other."""
+    return TopK(**{field.name: np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(TopK)})
+
+
+def no_labels(positions: int, k: int) -> TopK:
+    """Labels that are worth nothing, of as many positions."""
+    return TopK(
+        gold_logits_M=np.full(positions, _LOWEST, dtype=np.float16),
+        ids_MK=np.zeros((positions, k), dtype=np.uint32),
+        logits_MK=np.full((positions, k), _LOWEST, dtype=np.float16),
+        finite_M=np.zeros(positions, dtype=np.bool_),
+        dropped_M=np.zeros(positions, dtype=np.float32),
+        merged_M=np.zeros(positions, dtype=np.float32),
+    )
+
+
+class Candidates(NamedTuple):
+    """The S best rows of each position, normalised, still on the teacher's device and in no order among equals."""
+
+    gold_M: torch.Tensor
+    rows_MS: torch.Tensor
+    logits_MS: torch.Tensor
+    dropped_M: torch.Tensor
+    merged_M: torch.Tensor
+
+
+class Remap:
+    """One teacher's map, ready for its device: which rows count, where they go, and which of them fall together.
+
+    Rows are of three kinds. Predictable ones may be in the top k. Dropped ones (real, not predictable) have a piece that the union
+    does not take: their probability stays in the total, so it becomes mass outside the top k, and no other id gains. All others
+    (special tokens, placeholders, surplus rows) count nowhere.
+    """
+
+    def __init__(self, teacher_map: TeacherMap, device: torch.device):
+        self._union_ids = teacher_map.union_ids
+        forms_GW, group_V = _merged_rows(teacher_map)
+        alone = teacher_map.predictable & (group_V < 0)
+        dropped = teacher_map.real & ~teacher_map.predictable
+
+        def on_device(array: NDArray[Any]) -> torch.Tensor:
+            return torch.from_numpy(array).to(device)
+
+        self._alone_V, self._silent = on_device(alone), on_device(np.flatnonzero(~alone & ~dropped))
+        self._drops, self._dropped_V = bool(dropped.any()), on_device(dropped.astype(np.float32))
+        self._hidden_V = on_device(np.where(dropped, -np.inf, 0).astype(np.float32))
+        self._forms_GW, self._group_V = on_device(forms_GW), on_device(group_V)
+
+    def __call__(self, logits_MV: torch.Tensor, gold_M: torch.Tensor, k: int) -> TopK:
+        """Top-k of raw logits of any float type. `gold_M` are the teacher's own ids, predictable ones."""
+        return self.finish([self.candidates(logits_MV, gold_M, k)], k)
+
+    def candidates(self, logits_MV: torch.Tensor, gold_M: torch.Tensor, k: int) -> Candidates:
+        """The best k rows and some more, in two passes; nothing leaves the device.
+
+        The first pass streams once through all logits, a few positions at a time so that their float32 copy stays in cache: the sum, and
+        the largest logit of each block of rows. The S best lie in the S blocks with the largest maxima: the second looks at these only.
+        """
+        seen = self._first_pass(logits_MV)
+        size = min(k + _MARGIN, logits_MV.shape[1])
+        step = max(1, _WORKSPACE[logits_MV.device.type] // (4 * size * _BLOCK))
+        best = [
+            self._best(logits_MV[start : start + step], _Seen(*(tensor[start : start + step] for tensor in seen)), size)
+            for start in range(0, max(1, len(logits_MV)), step)
+        ]
+        rows_MS, values_MS = (torch.cat(tensors) for tensors in zip(*best, strict=True))
+        gold_M1 = logits_MV.gather(1, gold_M[:, None]).float()
+        if len(self._forms_GW):
+            group_M1 = self._group_V[gold_M][:, None]
+            gold_M1 = torch.where(group_M1 < 0, gold_M1, seen.joined_MG.gather(1, group_M1.clamp(min=0)))
+        return Candidates(
+            gold_M=(gold_M1 - seen.logsumexp_M1)[:, 0],
+            rows_MS=rows_MS,
+            logits_MS=values_MS - seen.logsumexp_M1,
+            dropped_M=seen.dropped_M,
+            merged_M=seen.merged_M,
+        )
+
+    def _first_pass(self, logits_MV: torch.Tensor) -> "_Seen":
+        positions, rows = logits_MV.shape
+        step, blocks = max(1, _WORKSPACE[logits_MV.device.type] // (4 * rows)), -(-rows // _BLOCK)
+        seen = _Seen.empty(positions, blocks, len(self._forms_GW), logits_MV.device)
+        buffers = torch.full((1 + self._drops, min(step, positions), blocks * _BLOCK), -torch.inf, device=logits_MV.device)
+        for start in range(0, positions, step):
+            part = _Seen(*(tensor[start : start + step] for tensor in seen))
+            work_MV = buffers[0, : len(part.dropped_M), :rows]
+            work_MV.copy_(logits_MV[start : start + step])
+            if len(self._forms_GW):  # several surface forms of one piece: their probabilities add up
+                forms_MGW = work_MV[:, self._forms_GW.clamp(min=0)].masked_fill_(self._forms_GW < 0, -torch.inf)
+                torch.logsumexp(forms_MGW, dim=2, out=part.joined_MG)
+            work_MV.index_fill_(1, self._silent, -torch.inf)
+            work_MV[:, self._forms_GW[:, 0]] = part.joined_MG
+            if self._drops:  # they are in the sum, but in no maximum of a block
+                torch.add(work_MV, self._hidden_V, out=buffers[1, : len(work_MV), :rows])
+            shown_MV = buffers[-1, : len(work_MV)]
+            torch.amax(shown_MV.unflatten(1, (-1, _BLOCK)), dim=2, out=part.maxima_MB)
+            largest_M1 = (work_MV if self._drops else part.maxima_MB).amax(dim=1, keepdim=True)
+            total_M1 = work_MV.sub_(largest_M1).exp_().sum(dim=1, keepdim=True)
+            torch.add(largest_M1, total_M1.log(), out=part.logsumexp_M1)
+            if self._drops:
+                torch.div(work_MV @ self._dropped_V, total_M1[:, 0], out=part.dropped_M)
+            if len(self._forms_GW):
+                likeliest_MG = (forms_MGW.amax(dim=2) - part.joined_MG).exp_().nan_to_num_(1.0)  # its share of its piece
+                merged_M = (work_MV[:, self._forms_GW[:, 0]] * (1 - likeliest_MG)).sum(dim=1)
+                torch.div(merged_M, total_M1[:, 0], out=part.merged_M)
+        return seen
+
+    def _best(self, logits_MV: torch.Tensor, seen: "_Seen", size: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """(the rows [M, S] with the largest logits, these). A piece of several forms stands at its first row."""
+        rows = torch.arange(logits_MV.shape[1], device=logits_MV.device)
+        rows_MC = rows.expand(len(logits_MV), -1)
+        if seen.maxima_MB.shape[1] > _FEW * size:
+            blocks_MS = seen.maxima_MB.topk(size, dim=1).indices
+            rows_MC = (blocks_MS[:, :, None] * _BLOCK + rows[:_BLOCK]).flatten(1)
+            beyond_MC = rows_MC >= len(rows)  # the last block is filled up
+            rows_MC.masked_fill_(beyond_MC, 0)
+            values_MC = logits_MV.gather(1, rows_MC).float().masked_fill_(beyond_MC | ~self._alone_V[rows_MC], -torch.inf)
+        else:
+            values_MC = logits_MV.float().masked_fill(~self._alone_V, -torch.inf)
+        if len(self._forms_GW):
+            rows_MC = torch.cat([rows_MC, self._forms_GW[:, 0].expand(len(rows_MC), -1)], dim=1)
+            values_MC = torch.cat([values_MC, seen.joined_MG], dim=1)
+        values_MS, places_MS = values_MC.topk(size, dim=1)
+        return rows_MC.gather(1, places_MS), values_MS
+
+    def finish(self, parts: Sequence[Candidates], k: int) -> TopK:
+        """The k best of the candidates of several batches, in union ids, on the CPU; equal logits by id."""
+        found = Candidates(*(torch.cat(tensors).cpu() for tensors in zip(*parts, strict=True)))
+        values = _half(found.logits_MS)
+        ids = self._union_ids[found.rows_MS.numpy()]
+        order = np.lexsort((ids, -values.astype(np.float32)), axis=1)[:, :k]
+        return TopK(
+            gold_logits_M=_half(found.gold_M),
+            ids_MK=np.take_along_axis(ids, order, axis=1),
+            logits_MK=np.take_along_axis(values, order, axis=1),
+            finite_M=torch.isfinite(found.gold_M).numpy(),  # one logit that is not spoils the sum, and so all of its position's
+            dropped_M=found.dropped_M.numpy(),
+            merged_M=found.merged_M.numpy(),
+        )
+
+
+class _Seen(NamedTuple):
+    """What a pass over all logits has found of each position."""
+
+    maxima_MB: torch.Tensor  # of each block of rows
+    logsumexp_M1: torch.Tensor
+    joined_MG: torch.Tensor  # the logit of each piece of several forms
+    dropped_M: torch.Tensor
+    merged_M: torch.Tensor
+
+    @classmethod
+    def empty(cls, positions: int, blocks: int, groups: int, device: torch.device) -> "_Seen":
+        maxima, logsumexp, joined = (torch.empty(positions, width, device=device) for width in (blocks, 1, groups))
+        return cls(maxima, logsumexp, joined, *torch.zeros(2, positions, device=device))
+
+
+def _half(logits: torch.Tensor) -> NDArray[np.float16]:
+    """float16, never −inf, never above 0 (where rounding of the sum would put it)."""
+    return logits.clamp(_LOWEST, 0.0).numpy().astype(np.float16)
+
+
+def _merged_rows(teacher_map: TeacherMap) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(the rows that fall together on one union id [G, W], filled up with −1; the group of each row [V], −1 for none)."""
+    rows = np.flatnonzero(teacher_map.predictable)
+    rows = rows[np.argsort(teacher_map.union_ids[rows], kind="stable")]
+    _, starts, counts = np.unique(teacher_map.union_ids[rows], return_index=True, return_counts=True)
+    groups = np.flatnonzero(counts > 1)
+    forms_GW = np.full((len(groups), counts.max(initial=1)), -1, dtype=np.int64)
+    group_V = np.full(len(teacher_map.union_ids), -1, dtype=np.int64)
+    for index, group in enumerate(groups):
+        forms = rows[starts[group] : starts[group] + counts[group]]
+        forms_GW[index, : len(forms)] = forms
+        group_V[forms] = index
+    return forms_GW, group_V

@@ -1,0 +1,1 @@
+"""Vocabularies and text of the small teachers that `pretrain` makes."""

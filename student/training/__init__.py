@@ -1,0 +1,1 @@
+"""The training of a masked LM: stream → loss → loop, with checkpoints and metrics."""

@@ -1,0 +1,64 @@
+"""The student's folder: opened for a new or a resumed run, finished with the model in place whole."""
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from data.storage import TEMPORARY_SUFFIX, sync, write_text
+from student.hf_folder import save_model
+from student.training.checkpoint import check_same_student, refuse_failed_writes
+from vocab.errors import InputError
+
+IDENTITY = "student.json"
+WEIGHTS = "model.safetensors"
+
+
+def is_finished(out: Path) -> bool:
+    """Whether the folder holds a trained student: its weights are the last file that `finish_output` puts there."""
+    return (out / WEIGHTS).exists() or (out / f"{WEIGHTS}.index.json").exists()
+
+
+def open_output(out: Path, identity: Mapping[str, Any], *, resume: bool) -> None:
+    """Make the folder, or check that the one there was begun as the same student.
+
+    Without `resume`, a folder that holds anything is an InputError; with it, so is one that another student or recipe began.
+    """
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out}: found a file; expected a folder, or none: choose another name")
+    standing = out / IDENTITY
+    if resume and standing.exists():
+        check_same_student(out, json.loads(standing.read_text(encoding="utf-8")), identity)
+        return
+    if out.exists() and any(out.iterdir()):
+        advice = "go on with --resume, or choose" if standing.exists() else "choose"
+        raise InputError(f"{out}: found a folder that is not empty; {advice} another --student name, or remove the folder")
+    write_text(standing, json.dumps(dict(identity), indent=2) + "\n")
+
+
+def finish_output(out: Path, model: Any, tokenizer: Path) -> None:
+    """Put the model and its tokenizer's files into the folder, whole: the weights last, each by rename."""
+    fresh = out / f".model{TEMPORARY_SUFFIX}"
+
+    def fill() -> None:
+        shutil.rmtree(fresh, ignore_errors=True)
+        fresh.mkdir()
+        save_model(model, fresh)
+        for file in tokenizer.iterdir():
+            if file.is_file():
+                shutil.copyfile(file, fresh / file.name)
+        files = sorted(
+            fresh.iterdir(), key=lambda file: (file.name.startswith("model"), file.name.endswith("index.json"), file.name)
+        )
+        for file in files:
+            sync(file)
+        for file in files:
+            os.replace(file, out / file.name)
+        sync(out)
+
+    try:
+        refuse_failed_writes(str(out), "make room, then go on with --resume", fill)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)

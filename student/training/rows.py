@@ -1,0 +1,119 @@
+"""The rows of one language for one rank, in an order that depends only on the seed, epoch after epoch, from any place on.
+
+Row groups of all the language's shards are dealt to the ranks anew each epoch; a chunk of a few row groups is decoded together and
+its rows are shuffled, so that rows of several files mix.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from data.random_bits import permutation
+from data.shards import Shard, open_shard
+from data.storage_faults import storage_fault
+from student.training.batch import TEACHER_COLUMNS
+from vocab.errors import InputError
+
+CHUNK_ROW_GROUPS = 4  # decoded together: the shuffle's reach, of up to 4,096 rows a row group (and of small units far fewer)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cursor:
+    """A place in a language's rows: the next row to give."""
+
+    epoch: int = 0
+    chunk: int = 0  # of this rank's row groups of the epoch
+    row: int = 0  # of the chunk's shuffled rows
+
+
+class LanguageRows:
+    """One language's rows. Stateless but for the last decoded chunk: `take` from the same cursor always gives the same rows."""
+
+    def __init__(
+        self, language: str, shards: Sequence[Shard], columns: Sequence[str], *, vocab_size: int, seed: int, rank: int, world: int
+    ) -> None:
+        self.language = language
+        self.rows = sum(shard.rows for shard in shards)  # of all ranks
+        self._groups = [(shard, group) for shard in sorted(shards, key=_key) for group in range(shard.row_groups)]
+        self._columns = list(columns)
+        self._vocab_size = vocab_size
+        self._seed, self._rank, self._world = seed, rank, world
+        # With few row groups, dealing them out would leave the ranks uneven: then each rank takes every world-th row of all of them.
+        self._by_row = world > 1 and len(self._groups) < 4 * world
+        self._chunk_groups = len(self._groups) if self._by_row else CHUNK_ROW_GROUPS
+        self._held: tuple[tuple[int, int], pa.Table] | None = None
+        if self.rows < world:
+            raise InputError(f"language '{language}': found {self.rows} rows for {world} processes; expected one each at least")
+
+    def take(self, count: int, cursor: Cursor) -> tuple[pa.Table, Cursor]:
+        """The next `count` rows from the cursor on, wrapping into later epochs, and the cursor after them."""
+        parts: list[pa.Table] = []
+        while count:
+            chunks = self.chunks(cursor.epoch)
+            if cursor.chunk == len(chunks):
+                cursor = Cursor(epoch=cursor.epoch + 1)
+                continue
+            table = self._chunk(cursor.epoch, cursor.chunk, chunks[cursor.chunk])
+            part = table.slice(cursor.row, count)
+            parts.append(part)
+            count -= part.num_rows
+            end = cursor.row + part.num_rows
+            if end < table.num_rows:
+                cursor = Cursor(epoch=cursor.epoch, chunk=cursor.chunk, row=end)
+            else:
+                cursor = Cursor(epoch=cursor.epoch, chunk=cursor.chunk + 1)
+        return pa.concat_tables(parts), cursor
+
+    def chunks(self, epoch: int) -> list[list[tuple[Shard, int]]]:
+        """This rank's row groups in an epoch, in chunks."""
+        order = permutation(len(self._groups), self._seed, "row groups", self.language, epoch)
+        mine = order if self._by_row else order[self._rank :: self._world]
+        size = self._chunk_groups
+        return [[self._groups[index] for index in mine[begin : begin + size]] for begin in range(0, len(mine), size)]
+
+    def _chunk(self, epoch: int, chunk: int, groups: list[tuple[Shard, int]]) -> pa.Table:
+        if self._held is None or self._held[0] != (epoch, chunk):
+            tables = [read_row_group(shard, group, self._columns, self._vocab_size) for shard, group in groups]
+            table = pa.concat_tables(tables)
+            order = permutation(table.num_rows, self._seed, "rows", self.language, epoch, chunk, 0 if self._by_row else self._rank)
+            if self._by_row:
+                order = order[self._rank :: self._world]
+            self._held = (epoch, chunk), table.take(pa.array(order))
+        return self._held[1]
+
+
+def read_row_group(shard: Shard, group: int, columns: Sequence[str], vocab_size: int) -> pa.Table:
+    """The columns of one row group, checksums verified. A page that cannot be read, a column that is not there and an id outside the
+    vocabulary are each an InputError that names the file.
+    """
+    with open_shard(shard.location) as file:
+        missing = [name for name in columns if name not in file.schema_arrow.names]
+        if missing:
+            advice = (
+                'it holds gold labels only: train with train.labels = "gold"'
+                if set(missing) & set(TEACHER_COLUMNS)
+                else "not a shard"
+            )
+            raise InputError(f"{shard.location}: found no column {' and no '.join(missing)}: {advice}")
+        try:
+            table = file.read_row_group(group, columns=list(columns), use_threads=False).select(list(columns))
+        except (OSError, pa.ArrowException) as error:
+            reason = str(error).splitlines()[0]
+            raise storage_fault(shard.location, error) or InputError(
+                f"{shard.location}: row group {group} is damaged ({reason}); remove the file and run `mergedistill predict` again"
+            ) from None
+    for name in table.column_names:
+        if name.endswith("_ids"):
+            for part in table.column(name).chunks:
+                flat = part.flatten().to_numpy()
+                highest = int(flat.max()) if len(flat) else -1
+                if highest >= vocab_size:
+                    raise InputError(
+                        f"{shard.location}: column '{name}' holds the id {highest}; expected ids below {vocab_size}: made for another one"
+                    )
+    return table
+
+
+def _key(shard: Shard) -> tuple[str, str, str]:
+    return shard.path.language, shard.path.teacher, shard.path.name

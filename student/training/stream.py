@@ -1,0 +1,172 @@
+"""The student's input: an endless stream of training steps from shards, exact in its order and resumable from any step.
+
+Work proceeds in pools. A pool's languages are drawn by α, its rows taken from each language's cursor, sorted by length, cut into
+micro-batches under the token budget, and the micro-batches shuffled. Everything follows from the seed, the rank and the pool's
+number, so a position is only: which pool, the cursors at its start, and how many of its micro-batches are gone.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from data.identity import fingerprint
+from data.random_bits import choices, permutation, random_bits, smoothed
+from data.read_ahead import ReadAhead
+from data.shards import Shard
+from student.training.batch import GOLD_COLUMNS, LANGUAGE_COLUMN, TEACHER_COLUMNS, Batch, Columns, batch_bounds, make_batch
+from student.training.rows import Cursor, LanguageRows
+from vocab.errors import InputError
+
+POOL_BATCHES = 64  # micro-batches a pool, about
+STEPS_AHEAD = 4  # prepared before the model asks
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Position:
+    """A place in one rank's stream, small enough for a line of JSON."""
+
+    pool: int = 0
+    batch: int = 0  # micro-batches of the pool that are gone
+    cursors: Mapping[str, Cursor] = field(default_factory=dict)  # at the pool's start; a language not named is at its beginning
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> "Position":
+        cursors = {language: Cursor(**cursor) for language, cursor in content["cursors"].items()}
+        return cls(pool=content["pool"], batch=content["batch"], cursors=cursors)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Step:
+    """One rank's part of an optimizer step."""
+
+    batches: tuple[Batch, ...]
+    after: Position  # the stream continues here
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StreamSettings:
+    """What the order of the rows depends on, besides the shards."""
+
+    seed: int
+    alpha: float  # languages are drawn with p ∝ n^alpha
+    with_teacher: bool  # read the teacher's columns
+    tokens_per_batch: int  # an optimizer step, all ranks together, padding included: never more, unless one row is longer
+    tokens_per_microbatch: int  # one forward pass of one rank
+    max_length: int  # tokens of the longest window
+    vocab_size: int
+    pad: int
+    rank: int = 0
+    world: int = 1
+
+
+class Stream(Iterator[Step]):
+    """Iterate for steps; a background thread reads ahead. Close it (or use `with`) to stop the thread.
+
+    `shards` may lack teacher columns if `with_teacher` is false. No shard at all is an InputError; so is, while iterating, a damaged
+    page or an id outside the vocabulary, with the file's name.
+    """
+
+    def __init__(
+        self, shards: Sequence[Shard], settings: StreamSettings, *, start: Position | None = None, pin: bool = False
+    ) -> None:
+        shards = [shard for shard in shards if shard.rows]
+        if not shards:
+            raise InputError("found no shard with rows; expected some below predictions/: run `mergedistill predict` first")
+        self.settings = settings
+        self.columns = [*GOLD_COLUMNS, *(TEACHER_COLUMNS if settings.with_teacher else ())]
+        self.languages = sorted({shard.path.language for shard in shards})
+        self._rows = [
+            LanguageRows(
+                language,
+                [shard for shard in shards if shard.path.language == language],
+                self.columns,
+                vocab_size=settings.vocab_size,
+                seed=settings.seed,
+                rank=settings.rank,
+                world=settings.world,
+            )
+            for language in self.languages
+        ]
+        self.rows = {part.language: part.rows for part in self._rows}  # all ranks together
+        self._weights = smoothed(np.array([part.rows for part in self._rows], dtype=np.int64), settings.alpha)
+        self._step_tokens = max(1, settings.tokens_per_batch // settings.world)
+        self._batch_tokens = min(settings.tokens_per_microbatch, self._step_tokens)
+        self._pool_rows = POOL_BATCHES * max(1, self._batch_tokens // settings.max_length)
+        self._ahead: ReadAhead[Step] = ReadAhead(self._steps(start or Position(), pin), STEPS_AHEAD)
+
+    def __iter__(self) -> "Stream":
+        return self
+
+    def __next__(self) -> Step:
+        return next(self._ahead)
+
+    def __enter__(self) -> "Stream":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def waited(self) -> float:
+        """Seconds for which the consumer has waited for steps."""
+        return self._ahead.waited
+
+    def close(self) -> None:
+        """Stop the background thread."""
+        self._ahead.close()
+
+    def _steps(self, start: Position, pin: bool) -> Iterator[Step]:
+        """Micro-batches gathered into steps: as many as stay within the step's tokens, one at least."""
+        held: list[Batch] = []
+        size = 0
+        for place, batch in self._batches(start):
+            tokens = batch.input_ids.numel()
+            if held and size + tokens > self._step_tokens:
+                yield Step(batches=tuple(held), after=place)
+                held, size = [], 0
+            held.append(batch.pin() if pin else batch)
+            size += tokens
+
+    def _batches(self, position: Position) -> Iterator[tuple[Position, Batch]]:
+        """Each micro-batch with the position before it."""
+        settings = self.settings
+        skip = position.batch
+        while True:
+            columns, after = self._pool(position)
+            cuts = batch_bounds(columns.lengths(), self._batch_tokens)
+            order = permutation(len(cuts) - 1, settings.seed, "batches", settings.rank, position.pool)
+            for index in range(skip, len(order)):
+                begin, end = cuts[order[index]], cuts[order[index] + 1]
+                batch = make_batch(columns, begin, end, pad=settings.pad, language_count=len(self.languages))
+                yield Position(pool=position.pool, batch=index, cursors=position.cursors), batch
+            position, skip = after, 0
+
+    def _pool(self, position: Position) -> tuple[Columns, Position]:
+        """A pool's rows, longest first, rows of one length in random order; and the next pool's start."""
+        settings = self.settings
+        drawn = choices(self._weights, self._pool_rows, settings.seed, "languages", settings.rank, position.pool)
+        counts = np.bincount(drawn, minlength=len(self.languages))
+        parts, cursors = [], dict(position.cursors)
+        for index, rows in enumerate(self._rows):
+            if counts[index]:
+                part, cursors[rows.language] = rows.take(int(counts[index]), cursors.get(rows.language, Cursor()))
+                parts.append(part.append_column(LANGUAGE_COLUMN, pa.array(np.full(part.num_rows, index, dtype=np.int16))))
+        table = pa.concat_tables(parts)
+        lengths = pc.list_value_length(table.column("input_ids")).to_numpy().astype(np.int64)
+        ties = random_bits(len(lengths), settings.seed, "pool", settings.rank, position.pool)
+        order = np.lexsort((ties, -lengths))
+        return Columns(table.take(pa.array(order)).combine_chunks()), Position(pool=position.pool + 1, cursors=cursors)
+
+
+def shards_fingerprint(shards: Sequence[Shard]) -> str:
+    """sha256 of which shards there are: their places, identities and sizes in rows (not bytes: these vary with the codec's version)."""
+    return fingerprint(
+        sorted([shard.path.language, shard.path.teacher, shard.path.name, shard.rows, shard.identity] for shard in shards)
+    )
