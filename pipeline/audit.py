@@ -8,7 +8,6 @@ at the end of the top k. Legend: M masked positions, K top-k.
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,19 +16,18 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from data.articles import read_articles
-from data.contract import HELDOUT, PREDICTIONS
 from data.examples import Example, make_examples
 from data.recipe import Recipe
+from data.run import Run
 from data.shards import open_shard
 from data.storage import join, without_options
 from data.storage_faults import storage_fault
-from pipeline.beam.teacher_steps import TeacherHandler
-from pipeline.predict import teacher_identity
+from pipeline.teacher.identity import teacher_identity
 from pipeline.teacher.label_agreement import Labels, compare_labels
-from pipeline.teacher.label_unit import LoadedTeacher
+from pipeline.teacher.label_unit import LoadedTeacher, load_teacher
 from pipeline.teacher.plan import Unit, make_plan
 from pipeline.teacher.to_union import to_union
-from vocab.errors import InputError
+from vocab.errors import InputError, first_line
 from vocab.folder import load_map
 from vocab.union import TeacherMap
 
@@ -66,8 +64,7 @@ class Audited:
 
 
 def audit(
-    recipe: Recipe,
-    run: Path,
+    run: Run,
     *,
     rows: int,
     tolerance: float | None = None,
@@ -81,16 +78,15 @@ def audit(
 
     A run without predictions, and one whose shards are not by their identity of this recipe and its teachers, is an InputError.
     """
-    identities = {teacher.name: teacher_identity(recipe, run, teacher.name) for teacher in recipe.teachers}
-    plan = make_plan(recipe, str(run), identities)
+    recipe = run.recipe
+    identities = {teacher.name: teacher_identity(run, teacher.name) for teacher in recipe.teachers}
+    plan = make_plan(run, identities)
     rows_of = {shard.location: shard.rows for shard in plan.finished_shards}
     units = [unit for unit in plan.units if unit.output in rows_of]
     sizes = [rows_of[unit.output] for unit in units]
     if not sum(sizes):
-        raise InputError(
-            f"{recipe.shards_below(run, PREDICTIONS)}: found no rows; expected shards: run `mergedistill predict` first"
-        )
-    heldout = without_options(join(recipe.shards_below(run, HELDOUT), ""))
+        raise InputError(f"{run.predictions}: found no rows; expected shards: run `mergedistill predict` first")
+    heldout = without_options(join(run.heldout, ""))
     splits = [(unit.teacher, unit.language, unit.output.startswith(heldout)) for unit in units]
     drawn = draw_rows(sizes, splits, rows, seed)
     results = []
@@ -99,8 +95,8 @@ def audit(
             own = [index for index, numbers in enumerate(drawn) if len(numbers) and splits[index][0] == name]
             if not own:
                 continue
-            teacher_map = load_map(run / "vocab", name)
-            teacher = TeacherHandler(recipe, name, teacher_map, identity, threads=0).load_model()
+            teacher_map = load_map(run.vocabulary, name)
+            teacher = load_teacher(recipe, name, teacher_map, identity)
             allowed = TOLERANCES[str(identity["dtype"])] if tolerance is None else tolerance
             for split in dict.fromkeys(splits[index] for index in own):
                 remade: list[_Row] = []
@@ -143,7 +139,7 @@ def _make_again(unit: Unit, numbers: NDArray[np.int64], teacher: LoadedTeacher, 
     try:
         rows = open_shard(unit.output).read().take(pa.array(numbers)).to_pylist()
     except (pa.ArrowInvalid, OSError) as error:
-        reason = str(error).splitlines()[0]
+        reason = first_line(error)
         raise storage_fault(unit.output, error) or InputError(
             f"{unit.output}: is damaged ({reason}); remove it and run `mergedistill predict` again"
         ) from None

@@ -12,15 +12,14 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from data.contract import HELDOUT
 from data.identity import Identity
 from data.recipe import Recipe
+from data.run import Run
 from data.storage import join, replace_folder, without_options
 from pipeline.forecast.survey import Survey, Surveyor
-from pipeline.predict import teacher_identity
-from pipeline.teacher.files import teacher_folder
+from pipeline.teacher.files import read_teachers, teacher_folder
+from pipeline.teacher.identity import teacher_identity
 from pipeline.teacher.plan import Unit, make_plan
-from pipeline.vocabulary import read_teachers
 from vocab.folder import build_vocabulary
 
 TRIAL_SECONDS = 10.0  # for which a trial keeps the teacher busy, a teacher and corpus
@@ -41,34 +40,35 @@ class Estimate:
 def estimate(
     recipe: Recipe,
     *,
-    run: Path | None = None,
+    folder: Path | None = None,
     rate: float | None = None,
     trial_seconds: float = TRIAL_SECONDS,
     show_progress: bool = True,
 ) -> list[Estimate]:
     """An estimate for each teacher and corpus of the recipe. Nothing is written but temporary files.
 
-    run   a run's folder: the units that it has are not counted, and its union is obeyed; else all of the teachers' pieces count
-    rate  FLOP/s of the teachers, padding counted as work; measured in trials unless given. Where it is given, weights are not needed,
+    folder  a run's folder: the units that it has are not counted, and its union is used; else all of the teachers' pieces count
+    rate    FLOP/s of the teachers, padding counted as work; measured in trials unless given. Where it is given, weights are not needed,
           but the bytes stay unknown without them.
     """
     with tempfile.TemporaryDirectory() as scratch:
         needed = True  # without weights nothing says whether a shard that stands is this teacher's
-        if run is None or not has_vocabulary(run):
-            run, needed = Path(scratch), rate is None
+        if folder is None or not has_vocabulary(folder):
+            folder, needed = Path(scratch), rate is None
             recipe = recipe.model_copy(update={"predict": recipe.predict.model_copy(update={"store": None})})  # no unit is there
-            build_vocabulary(read_teachers(recipe), run / "vocab", recipe.examples.max_length, replace_folder)
-        identities = {teacher.name: _identity(recipe, run, teacher.name, needed) for teacher in recipe.teachers}
-        plan = make_plan(recipe, str(run), {name: identity or {} for name, identity in identities.items()})
+            build_vocabulary(read_teachers(recipe), folder / "vocab", recipe.examples.max_length, replace_folder)
+        run = Run(recipe=recipe, folder=folder)
+        identities = {teacher.name: _identity(run, teacher.name, needed) for teacher in recipe.teachers}
+        plan = make_plan(run, {name: identity or {} for name, identity in identities.items()})
         missing = {unit.output for unit in plan.missing}
-        heldout = without_options(join(recipe.shards_below(run, HELDOUT), ""))
+        heldout = without_options(join(run.heldout, ""))
         corpora: dict[tuple[str, str, bool], list[Unit]] = {}
         for unit in plan.units:
             corpora.setdefault((unit.teacher, unit.language, unit.output.startswith(heldout)), []).append(unit)
         estimates = []
         with tqdm(total=len(corpora), desc="estimate", unit="corpus", disable=not show_progress, leave=False) as bar:
             for name, identity in identities.items():
-                surveyor = Surveyor(recipe, run, name, identity)
+                surveyor = Surveyor(run, name, identity)
                 for (_, language, is_heldout), units in (item for item in corpora.items() if item[0][0] == name):
                     bar.set_postfix_str(f"{language} ({name})")
                     to_do = [unit for unit in units if unit.output in missing]
@@ -91,12 +91,12 @@ def has_vocabulary(run: Path) -> bool:
     return (run / "vocab/union.json").exists()
 
 
-def _identity(recipe: Recipe, run: Path, name: str, needed: bool) -> Identity | None:
+def _identity(run: Run, name: str, needed: bool) -> Identity | None:
     """The identity of a teacher's shards; None for one whose weights are not at hand, unless they are `needed`."""
-    folder = teacher_folder(recipe, name, weights=needed)
+    folder = teacher_folder(run.recipe, name, weights=needed)
     if not needed and not [*folder.glob("*.safetensors"), *folder.glob("pytorch_model*.bin")]:
         return None
-    return teacher_identity(recipe, run, name)
+    return teacher_identity(run, name)
 
 
 HEADER = ("to do", "units", "articles", "windows", "masked positions", "±", "MB", "PFLOPs", "padding", "TFLOPS", "hours")

@@ -1,36 +1,70 @@
-"""A recipe's vocabulary: the teachers read and merged into RUN/vocab, their corpora counted where the method asks for it."""
+"""A run's vocabulary: the teachers' vocabularies, merged into RUN/vocab. Corpora are counted where the recipe's method asks for it."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from data.recipe import Recipe
+from data.run import Run
 from data.storage import replace_folder
-from pipeline.teacher.files import teacher_folder, teacher_vocabulary
+from data.table import Column, Table, Value
+from pipeline.teacher.files import read_teachers
 from pipeline.token_counts import corpus_scales, count_tokens
 from vocab.folder import TeacherRow, build_vocabulary
 from vocab.selection import choose_pieces
 from vocab.teacher_vocabulary import TeacherVocabulary
 from vocab.union import Union
 
+_COUNTS = ("rows of its head", "special", "placeholders", "surplus", "pieces", "dropped", "new")
 
-def make_vocabulary(
-    recipe: Recipe, run: Path, *, beam_args: Sequence[str] = (), show_progress: bool = True
-) -> tuple[Union, list[TeacherRow]]:
-    """Build `run/vocab`, or let the recipe's new teachers join the one that stands there."""
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VocabularyResult:
+    """The union of a run's teachers."""
+
+    folder: Path
+    union: Union
+    teachers: list[TeacherRow]
+
+    def table(self) -> Table:
+        """A row for each teacher; a note for each teacher that lower-cases or strips accents while the student does not."""
+        return Table(
+            title="Union vocabulary",
+            columns=[Column("teacher"), Column("family"), *(Column(heading, ",d") for heading in _COUNTS)],
+            rows=[_teacher_row(row) for row in self.teachers],
+            notes=[
+                f"{row.teacher} {row.normaliser.describe()}: the student will see {' and '.join(row.loses)}, which it never saw"
+                for row in self.teachers
+                if row.loses
+            ],
+            result=f"{self.folder}: a union of {self.union.size:,} pieces from {len(self.teachers)} teachers. Next: mergedistill predict",
+            facts={"folder": str(self.folder), "pieces": self.union.size, "teachers": len(self.teachers)},
+        )
+
+
+def _teacher_row(row: TeacherRow) -> list[Value]:
+    count = row.accounting
+    counts = (count.rows, count.special, count.placeholders, count.surplus, count.pieces, row.dropped, row.new)
+    return [row.teacher, row.family, *counts]
+
+
+def make_vocabulary(run: Run, *, beam_args: Sequence[str] = (), show_progress: bool = True) -> VocabularyResult:
+    """Build the run's union vocabulary, or add the recipe's new teachers to the one that exists."""
+    recipe = run.recipe
     settings = recipe.vocabulary
 
-    def choose(teachers: Sequence[TeacherVocabulary], standing: Union) -> Sequence[NDArray[np.bool_]]:
+    def choose(teachers: Sequence[TeacherVocabulary], existing: Union) -> Sequence[NDArray[np.bool_]]:
         counts = {}
         if settings.method != "union" and teachers:
             counts = count_tokens(
-                recipe, teachers, beam_args, articles=settings.articles, show_progress=show_progress, staging=str(run)
+                recipe, teachers, beam_args, articles=settings.articles, show_progress=show_progress, staging=str(run.folder)
             )
         return choose_pieces(
             teachers,
-            standing,
+            existing,
             counts,
             method=settings.method,
             min_probability=settings.min_probability,
@@ -39,13 +73,19 @@ def make_vocabulary(
             scales=corpus_scales(recipe, settings.articles) if settings.method == "budget" else None,
         )
 
-    return build_vocabulary(
-        read_teachers(recipe), run / "vocab", recipe.examples.max_length, replace_folder, method=chosen_by(recipe), choose=choose
+    union, teachers = build_vocabulary(
+        read_teachers(recipe),
+        run.vocabulary,
+        recipe.examples.max_length,
+        replace_folder,
+        method=method_settings(recipe),
+        choose=choose,
     )
+    return VocabularyResult(folder=run.vocabulary, union=union, teachers=teachers)
 
 
-def chosen_by(recipe: Recipe) -> dict[str, str | float]:
-    """The settings that choose the pieces, as the union keeps them."""
+def method_settings(recipe: Recipe) -> dict[str, str | float]:
+    """The settings that choose the union's pieces. They are kept with the union."""
     settings = recipe.vocabulary
     method: dict[str, str | float] = {"method": settings.method}
     if settings.method == "trimmed":
@@ -53,9 +93,3 @@ def chosen_by(recipe: Recipe) -> dict[str, str | float]:
     if settings.size is not None:
         method["size"] = settings.size
     return method
-
-
-def read_teachers(recipe: Recipe) -> list[TeacherVocabulary]:
-    """The vocabularies of the recipe's teachers, in its order."""
-    names = [teacher.name for teacher in recipe.teachers]
-    return [teacher_vocabulary(recipe, name, teacher_folder(recipe, name, weights=False)) for name in names]

@@ -11,14 +11,15 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from data.articles import open_article_shard, read_articles
-from data.contract import PREDICTIONS
 from data.manifest import listed_shards
 from data.piece_counts import count_pieces
 from data.recipe import Recipe
+from data.run import Run
 from data.shards import list_shards, read_shards
 from data.storage import replace_folder, require_files
+from data.table import Column, Table, Value
+from pipeline.teacher.files import read_teachers
 from pipeline.token_counts import count_tokens
-from pipeline.vocabulary import read_teachers
 from vocab.agreement import Agreement, hf_segmenter, measure_agreement
 from vocab.errors import InputError
 from vocab.folder import load_map, load_normaliser, load_union
@@ -42,17 +43,33 @@ class VocabularyReport:
     min_count: int
     agreement: tuple[Agreement, ...]
 
+    def table(self, folder: Path) -> Table:
+        """A row for each language and teacher: how far the ways to tokenize agree. `folder` is RUN/vocab."""
+        return Table(
+            title="Tokenizers compared",
+            columns=_agreement_columns(),
+            rows=[_agreement_row(row) for row in self.agreement],
+            notes=[
+                "Never trained (never here): the share of the union tokenizer's pieces that training never showed (in this language)."
+            ],
+            result=(
+                f"{folder / 'report'}: pictures and report.json; {folder / 'restricted'}: the tokenizer of the {self.trained:,} pieces "
+                f"of {self.pieces:,} that training shows (counted in the {self.counted})"
+            ),
+            facts={"folder": str(folder), "counted": self.counted, "pieces": self.pieces, "trained": self.trained},
+        )
 
-def report_vocabulary(recipe: Recipe, run: Path, *, beam_args: Sequence[str] = (), show_progress: bool = True) -> VocabularyReport:
-    """Write `run/vocab/restricted` (a tokenizer) and `run/vocab/report` (report.json, overlap.svg, scripts.svg)."""
-    folder = run / "vocab"
+
+def report_vocabulary(run: Run, *, beam_args: Sequence[str] = (), show_progress: bool = True) -> VocabularyReport:
+    """Write RUN/vocab/restricted (a tokenizer) and RUN/vocab/report (report.json, overlap.svg, scripts.svg)."""
+    recipe, folder = run.recipe, run.vocabulary
     union = load_union(folder)
     known = [link.teacher for link in union.links]
     strange = [teacher.name for teacher in recipe.teachers if teacher.name not in known]
     if strange:
         raise InputError(f"{folder}: holds no teacher '{strange[0]}'; expected the recipe's: run `mergedistill vocab` first")
     maps = {name: load_map(folder, name) for name in known}
-    counts, counted = _count(recipe, run, union, maps, beam_args, show_progress)
+    counts, counted = _count(run, union, maps, beam_args, show_progress)
     seen = np.sum(list(counts.values()), axis=0) >= recipe.vocabulary.min_count
     normaliser, length = load_normaliser(folder), recipe.examples.max_length
     whole, restricted = student_tokenizer(union, normaliser, length), student_tokenizer(union, normaliser, length, keep=seen)
@@ -112,22 +129,22 @@ def sample_texts(recipe: Recipe, language: str) -> Iterator[str]:
 
 
 def _count(
-    recipe: Recipe, run: Path, union: Union, maps: dict[str, TeacherMap], beam_args: Sequence[str], show_progress: bool
+    run: Run, union: Union, maps: dict[str, TeacherMap], beam_args: Sequence[str], show_progress: bool
 ) -> tuple[Counts, str]:
     """What training shows: counted in the predictions once predict has finished, before that in the corpora."""
+    recipe, predictions = run.recipe, run.predictions
     wanted = {(teacher.name, language) for teacher in recipe.teachers for language in teacher.languages}
-    predictions = recipe.shards_below(run, PREDICTIONS)
     listed = listed_shards(predictions) or set()
     shards = read_shards(location for location in list_shards(predictions) if location in listed)
     shards = [shard for shard in shards if (shard.path.teacher, shard.path.language) in wanted]
     for shard in shards:
         if shard.identity["union"] != union.link(shard.path.teacher).fingerprint:
-            raise InputError(f"{shard.location}: made under another union vocabulary; expected the one in {run / 'vocab'}")
+            raise InputError(f"{shard.location}: made under another union vocabulary; expected the one in {run.vocabulary}")
     if wanted <= {(shard.path.teacher, shard.path.language) for shard in shards}:
         with tqdm(total=len(shards), desc="count pieces", unit="shard", disable=not show_progress, leave=False, delay=1) as bar:
             return count_pieces(shards, union.size, on_shard=lambda: bar.update() and None), "predictions"
     teachers, articles = read_teachers(recipe), recipe.vocabulary.articles
-    own = count_tokens(recipe, teachers, beam_args, articles=articles, show_progress=show_progress, staging=str(run))
+    own = count_tokens(recipe, teachers, beam_args, articles=articles, show_progress=show_progress, staging=str(run.folder))
     return {key: _in_union(count, maps[key[0]], union.size) for key, count in own.items()}, "corpora"
 
 
@@ -137,20 +154,27 @@ def _in_union(count: NDArray[np.int64], teacher_map: TeacherMap, size: int) -> N
     return found
 
 
-def agreement_table(agreement: Sequence[Agreement]) -> tuple[list[str], list[list[str]]]:
-    """(header, a line a language) of how far the ways to tokenize agree."""
-    header = ["words segmented alike", "words", "union = routed", "restricted = routed", "union = restricted"]
-    header += ["pieces a word", "unk", "never trained", "never here"]
-    lines = [
-        [
-            f"{row.language} ({row.teacher})",
-            f"{row.words:,}",
-            *(f"{share:.1%}" for share in (row.union_as_routed, row.restricted_as_routed, row.union_as_restricted)),
-            f"{row.routed_pieces:.2f} / {row.union_pieces:.2f} / {row.restricted_pieces:.2f}",
-            f"{row.routed_unknown:.1%} / {row.union_unknown:.1%} / {row.restricted_unknown:.1%}",
-            f"{row.never_trained:.1%}",
-            f"{row.never_here:.1%}",
-        ]
-        for row in agreement
+def _agreement_columns() -> list[Column]:
+    shares = ("union as routed", "restricted as routed", "union as restricted")
+    ways = ("routed", "union", "restricted")
+    return [
+        Column("words segmented alike", key="language"),
+        Column("words", ",d"),
+        *(Column(name, ".1%") for name in shares),
+        *(Column(f"pieces a word: {way}" if way == "routed" else way, ".2f", key=f"pieces_a_word_{way}") for way in ways),
+        *(Column(f"unk: {way}" if way == "routed" else way, ".1%", key=f"unk_{way}") for way in ways),
+        Column("never trained", ".1%"),
+        Column("never here", ".1%"),
     ]
-    return header, lines
+
+
+def _agreement_row(row: Agreement) -> list[Value]:
+    return [
+        f"{row.language} ({row.teacher})",
+        row.words,
+        *(row.union_as_routed, row.restricted_as_routed, row.union_as_restricted),
+        *(row.routed_pieces, row.union_pieces, row.restricted_pieces),
+        *(row.routed_unknown, row.union_unknown, row.restricted_unknown),
+        row.never_trained,
+        row.never_here,
+    ]

@@ -180,14 +180,3 @@ def _rows(union: Union, teachers: Sequence[TeacherVocabulary], maps: Sequence[Te
 
 def _names(union: Union) -> str:
     return ", ".join(link.teacher for link in union.links)
-
-
-def teacher_table(rows: Sequence[TeacherRow]) -> tuple[list[str], list[list[str]]]:
-    """(header, a line a teacher) of what became of the teachers' vocabularies."""
-    header = ["teacher", "family", "rows of its head", "special", "placeholders", "surplus", "pieces", "dropped", "new"]
-    lines = []
-    for row in rows:
-        count = row.accounting
-        numbers = (count.rows, count.special, count.placeholders, count.surplus, count.pieces, row.dropped, row.new)
-        lines.append([row.teacher, row.family, *(f"{number:,}" for number in numbers)])
-    return header, lines

@@ -8,21 +8,19 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from data.examples import make_examples
 from data.identity import Identity
-from data.recipe import Recipe
+from data.run import Run
 from data.shards import ROW_GROUP_ROWS
-from pipeline.beam.teacher_steps import TeacherHandler
 from pipeline.forecast.article_sample import Sample, draw_sample, list_row_groups
 from pipeline.forecast.flops import encoder_flops, head_flops
 from pipeline.forecast.trial_unit import run_trial
 from pipeline.teacher.files import teacher_folder, teacher_vocabulary
-from pipeline.teacher.label_unit import BLOCK, LoadedTeacher
+from pipeline.teacher.label_unit import BLOCK, LoadedTeacher, load_teacher
 from pipeline.teacher.model import length_batches
 from pipeline.teacher.plan import Unit
 from pipeline.teacher.to_union import Spelling, window_alphabet
@@ -56,27 +54,27 @@ class Survey:
 class Surveyor:
     """A teacher of the recipe: what masking needs of it, and the model itself once it is asked for.
 
-    run       holds the union in `vocab`
     identity  of the teacher's shards; None if there are no weights, so that there is no trial
     """
 
-    def __init__(self, recipe: Recipe, run: Path, name: str, identity: Identity | None) -> None:
+    def __init__(self, run: Run, name: str, identity: Identity | None) -> None:
         from transformers import AutoConfig
 
+        recipe = run.recipe
         folder = teacher_folder(recipe, name, weights=False)
-        teacher_map = load_map(run / "vocab", name)
+        teacher_map = load_map(run.vocabulary, name)
         spelling = Spelling.of(teacher_map, longest=recipe.examples.max_length - 2)
         self._recipe, self._identity = recipe, identity
         self._config = AutoConfig.from_pretrained(folder)
         self._vocabulary = teacher_vocabulary(recipe, name, folder)
         self._alphabet = window_alphabet(self._vocabulary.roles, teacher_map, spelling)
         # A trial's articles are few: whether too many of them fail is for the run to say.
-        lenient = recipe.model_copy(update={"predict": recipe.predict.model_copy(update={"max_quarantined": 1.0})})
-        self._handler = TeacherHandler(lenient, name, teacher_map, identity or {}, threads=0)
+        self._lenient = recipe.model_copy(update={"predict": recipe.predict.model_copy(update={"max_quarantined": 1.0})})
+        self._name, self._map = name, teacher_map
 
     @cached_property
     def _loaded(self) -> LoadedTeacher:
-        return self._handler.load_model()
+        return load_teacher(self._lenient, self._name, self._map, self._identity or {})
 
     def survey(self, units: Sequence[Unit], *, rate: float | None, seconds: float, scratch: str) -> Survey:
         """Survey the units of one corpus. The trial takes about `seconds`; rate (FLOP/s): instead of the one it measures."""
@@ -99,8 +97,7 @@ class Surveyor:
                 sample,
                 articles=unit_articles,
                 units=len(units),
-                handler=self._handler,
-                loaded=self._loaded,
+                label=lambda unit: self._loaded.label(unit, self._map, self._lenient),
                 identity=self._identity,
                 folder=scratch,
                 seconds=seconds,

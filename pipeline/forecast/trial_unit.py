@@ -7,6 +7,7 @@ units are, and where time allows they are as large. Their seconds are those of t
 import math
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,9 +20,8 @@ from data.contract import ShardPath
 from data.identity import Identity
 from data.shards import read_shard, write_shard
 from data.storage import join
-from pipeline.beam.teacher_steps import TeacherHandler
 from pipeline.forecast.article_sample import Sample
-from pipeline.teacher.label_unit import Labelled, LoadedTeacher
+from pipeline.teacher.label_unit import Labelled
 from pipeline.teacher.plan import Unit
 
 
@@ -50,8 +50,7 @@ def run_trial(
     *,
     articles: int,
     units: int,
-    handler: TeacherHandler,
-    loaded: LoadedTeacher,
+    label: Callable[[Unit], Labelled],
     identity: Identity,
     folder: str,
     seconds: float,
@@ -73,26 +72,26 @@ def run_trial(
         output=path.below(folder),
     )
 
-    def label(unit_A: NDArray[np.int64], names: _Names) -> tuple[float, Labelled]:
+    def run_unit(unit_A: NDArray[np.int64], names: _Names) -> tuple[float, Labelled]:
         """A unit of these articles, labelled, and its seconds."""
         ids, texts = zip(*names.of(unit_A), strict=True)
         pq.write_table(pa.table({"id": ids, "text": texts}), unit.corpus)
-        [labelled] = handler.run_inference([unit], loaded)
+        labelled = label(unit)
         return max(0.001, labelled.report["seconds"]), labelled  # whole milliseconds
 
-    label(sample.unit(1), _Names(sample))
+    run_unit(sample.unit(1), _Names(sample))
     count, ends = 1, time.perf_counter() + 2 * seconds
     while True:
         names = _Names(sample)
         tried = [sample.unit(count)]
-        first, labelled = label(tried[0], names)
+        first, labelled = run_unit(tried[0], names)
         took, tables = [first], [names.originals(labelled.table)]
         if count >= articles or first >= seconds / 2:
             break
         count = min(articles, int(count * np.clip(0.8 * seconds / first, 1.5, 8)) + 1)
     while count >= articles and len(tried) <= units and sum(took) < seconds / 2 and time.perf_counter() < ends:
         tried.append(sample.unit(count, len(tried)))
-        again, labelled = label(tried[-1], names)
+        again, labelled = run_unit(tried[-1], names)
         took.append(again)
         tables.append(names.originals(labelled.table))
     table = pa.concat_tables(tables).combine_chunks()

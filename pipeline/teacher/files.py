@@ -1,4 +1,4 @@
-"""Where the files of a recipe's teacher lie, and the vocabulary in them."""
+"""The files of a recipe's teachers: their local folders, and the vocabularies in them."""
 
 from pathlib import Path
 
@@ -7,18 +7,24 @@ from vocab.model_source import model_folder
 from vocab.teacher_vocabulary import TeacherVocabulary, read_teacher
 
 
-def teacher_vocabulary(recipe: Recipe, name: str, folder: Path, *, base: Path | None = None) -> TeacherVocabulary:
-    """The vocabulary of the teacher in `folder`: its own tokenizer's, or that of the one that the recipe names."""
-    teacher, base = recipe.teacher(name), base or recipe.folder
-    if teacher.tokenizer is None:
+def teacher_folder(recipe: Recipe, name: str, *, weights: bool) -> Path:
+    """The local folder of one of the recipe's teachers. A snapshot of a Hub id is downloaded, with its weights if asked for."""
+    teacher = recipe.teacher(name)
+    return model_folder(teacher.model, base=recipe.folder, name=name, revision=teacher.revision, weights=weights)
+
+
+def teacher_vocabulary(recipe: Recipe, name: str, folder: Path) -> TeacherVocabulary:
+    """The vocabulary of the teacher in `folder`: that of its own tokenizer, or of the tokenizer that the recipe names for it."""
+    tokenizer = recipe.teacher(name).tokenizer
+    if tokenizer is None:
         return read_teacher(folder, name)
-    local = base / Path(teacher.tokenizer).expanduser()
+    local = recipe.folder / Path(tokenizer).expanduser()
     if not local.exists() and local.suffix not in (".json", ".txt", ".model"):
-        local = model_folder(teacher.tokenizer, base=base, name=name)
+        local = model_folder(tokenizer, base=recipe.folder, name=name)
     return read_teacher(folder, name, local)
 
 
-def teacher_folder(recipe: Recipe, name: str, *, weights: bool) -> Path:
-    """The local folder of one of the recipe's teachers (a Hub id's snapshot is fetched)."""
-    teacher = recipe.teacher(name)
-    return model_folder(teacher.model, base=recipe.folder, name=name, revision=teacher.revision, weights=weights)
+def read_teachers(recipe: Recipe) -> list[TeacherVocabulary]:
+    """The vocabularies of the recipe's teachers, in its order."""
+    names = [teacher.name for teacher in recipe.teachers]
+    return [teacher_vocabulary(recipe, name, teacher_folder(recipe, name, weights=False)) for name in names]

@@ -5,6 +5,7 @@ Legend: M masked positions, K top-k.
 
 import math
 import re
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -23,13 +24,15 @@ from numpy.typing import NDArray
 from data.articles import read_articles
 from data.contract import GOLD_SCHEMA, SCHEMA
 from data.examples import Alphabet, Example, gold_table, make_examples
+from data.identity import Identity, weights_fingerprint
 from data.logits import in_steps
 from data.read_ahead import ReadAhead
 from data.recipe import Recipe
 from data.shards import list_column
+from pipeline.teacher.files import teacher_folder, teacher_vocabulary
 from pipeline.teacher.model import TeacherModel
 from pipeline.teacher.plan import Unit
-from pipeline.teacher.to_union import Spelling, to_union
+from pipeline.teacher.to_union import Spelling, to_union, window_alphabet
 from pipeline.teacher.topk import TopK, concatenate, no_labels, take_positions
 from vocab.errors import InputError, first_line
 from vocab.teacher_vocabulary import TeacherVocabulary
@@ -37,6 +40,7 @@ from vocab.union import TeacherMap
 
 # On a CPU torch has no exception of its own for it.
 _OUT_OF_MEMORY = re.compile(r"can't allocate memory|ALLOC_FAILED|out of memory")
+_LOADING = threading.Lock()  # transformers changes global state of torch while it loads: two loads at once lose weights
 BLOCK = 1024  # windows that the teacher is given at once: enough of like length for full batches
 
 
@@ -62,6 +66,37 @@ class LoadedTeacher:
     def label(self, unit: Unit, teacher_map: TeacherMap, recipe: Recipe) -> "Labelled":
         """`label_unit`, as a method: of a teacher that another process holds, only methods can be reached."""
         return label_unit(unit, self, teacher_map, recipe)
+
+
+def load_teacher(recipe: Recipe, name: str, teacher_map: TeacherMap, identity: Identity, *, threads: int = 0) -> LoadedTeacher:
+    """Load one of the recipe's teachers, ready to label units.
+
+    threads: of the matrix library in this process; 0 keeps torch's own choice. Raises InputError if the files of the teacher are not
+    the ones that `identity` was made from.
+    """
+    with _LOADING:
+        started = time.perf_counter()
+        if threads:
+            torch.set_num_threads(threads)
+        folder = teacher_folder(recipe, name, weights=True)
+        vocabulary = teacher_vocabulary(recipe, name, folder)
+        spelling = Spelling.of(teacher_map, longest=recipe.examples.max_length - 2)
+        model = TeacherModel(folder, name, teacher_map, str(identity["dtype"]))
+        # After loading, so that the fingerprints are those of the files that were loaded.
+        for what, found in (("weights", weights_fingerprint(folder)), ("tokenizer", vocabulary.tokenizer_fingerprint)):
+            expected = str(identity[f"teacher.{what}"])
+            if found != expected:
+                raise InputError(
+                    f"teacher '{name}': the {what} in {folder} changed since the launch (found {found[:12]}…, expected "
+                    f"{expected[:12]}…): launch again with one version of the teacher on every worker"
+                )
+        return LoadedTeacher(
+            model=model,
+            vocabulary=vocabulary,
+            alphabet=window_alphabet(vocabulary.roles, teacher_map, spelling),
+            spelling=spelling,
+            load_seconds=time.perf_counter() - started,
+        )
 
 
 def label_unit(unit: Unit, teacher: LoadedTeacher, teacher_map: TeacherMap, recipe: Recipe) -> Labelled:

@@ -8,9 +8,10 @@ from typing import Any, TypeAlias
 import pyarrow.parquet as pq
 
 from data.articles import open_article_shard
-from data.contract import HELDOUT, PREDICTIONS, ShardPath
+from data.contract import ShardPath
 from data.identity import Identity, differences
 from data.recipe import Recipe
+from data.run import Run
 from data.shards import Shard, check_identity, list_shards, read_shard
 from data.storage import map_files, require_files, resolve, split
 from vocab.errors import InputError
@@ -53,27 +54,27 @@ class Plan:
         return len(self.units) - len(self.missing)
 
 
-def make_plan(recipe: Recipe, run: str, identities: Mapping[str, Identity]) -> Plan:
+def make_plan(run: Run, identities: Mapping[str, Identity]) -> Plan:
     """Plan the teachers that `identities` names. Nothing is written.
 
-    A finished shard of another identity, of other articles, or of no unit of the recipe is an InputError: it is never
-    overwritten, and never mixed in.
+    Raises InputError for a finished shard of another identity, of other articles, or of a unit that the recipe does not have: such
+    a shard is never overwritten, and never used.
     """
-    below = {folder: recipe.shards_below(run, folder) for folder in (PREDICTIONS, HELDOUT)}
+    recipe = run.recipe
     footers: dict[str, Footer] = {}  # several teachers may read one corpus
-    trained = _units(recipe, below[PREDICTIONS], recipe.corpora, identities, footers)
-    heldout = _units(recipe, below[HELDOUT], recipe.heldout, identities, footers)
+    trained = _units(recipe, run.predictions, recipe.corpora, identities, footers)
+    heldout = _units(recipe, run.heldout, recipe.heldout, identities, footers)
     _refuse_trained_heldout(trained, heldout)
     missing: list[Unit] = []
     finished: list[Shard] = []
-    for folder, units in ((PREDICTIONS, trained), (HELDOUT, heldout)):
+    for folder, units in ((run.predictions, trained), (run.heldout, heldout)):
         planned = {unit.output: unit for unit in units}
-        listed = list_shards(below[folder])
+        listed = list_shards(folder)
         _refuse_strangers(listed, planned, identities)
-        standing = [location for location in listed if location in planned]
-        there = set(standing)
-        missing += [unit for unit in units if unit.output not in there]
-        shards = map_files(read_shard, standing)
+        found = [location for location in listed if location in planned]
+        present = set(found)
+        missing += [unit for unit in units if unit.output not in present]
+        shards = map_files(read_shard, found)
         for shard in shards:
             check_identity(shard, identities[shard.path.teacher])
             wrong = differences(shard.unit, planned[shard.location].facts())

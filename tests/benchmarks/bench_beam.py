@@ -18,6 +18,7 @@ from transformers import AutoModelForMaskedLM, BertConfig
 import pipeline.predict as stage
 from data.recipe import Recipe
 from data.recipe_file import parse_recipe
+from data.run import Run
 from data.shards import list_shards, read_shards, write_shard
 from pipeline.beam.teacher_steps import TeacherHandler
 from pipeline.predict import predict, teacher_identity
@@ -51,10 +52,10 @@ def make_recipe(folder: Path) -> Recipe:
 
 def bare_loop(recipe: Recipe, run: Path) -> float:
     started = time.perf_counter()
-    identity = teacher_identity(recipe, run, "t")
+    identity = teacher_identity(Run(recipe=recipe, folder=run), "t")
     teacher_map = load_map(run / "vocab", "t")
     teacher = TeacherHandler(recipe, "t", teacher_map, identity, threads=0).load_model()
-    for unit in make_plan(recipe, str(run), {"t": identity}).missing:
+    for unit in make_plan(Run(recipe=recipe, folder=run), {"t": identity}).missing:
         labelled = label_unit(unit, teacher, teacher_map, recipe)
         write_shard(unit.output, labelled.table, identity=identity, unit=unit.facts(), report=labelled.report)
     return time.perf_counter() - started
@@ -76,12 +77,12 @@ def main() -> None:
 
         def run(title: str) -> Path:
             made = folder / title
-            make_vocabulary(recipe, made)
+            make_vocabulary(Run(recipe=recipe, folder=made))
             return made
 
         bare = bare_loop(recipe, run("bare"))
         started = time.perf_counter()
-        predict(recipe, run("beam"), show_progress=False)
+        predict(Run(recipe=recipe, folder=run("beam")), show_progress=False)
         beam = time.perf_counter() - started
         print(f"{UNITS} units of {ARTICLES * WORDS:,} tokens, {torch.get_num_threads()} threads")
         print(f"{'bare loop (baseline)':34}{bare:>8.1f} s{1:>8.3f}")
@@ -91,8 +92,7 @@ def main() -> None:
             stage._threads = lambda _: 1  # one worker would take all cores
             place = run(f"workers{count}")
             predict(
-                recipe,
-                place,
+                Run(recipe=recipe, folder=place),
                 beam_args=[f"--direct_num_workers={count}", "--direct_running_mode=multi_processing"],
                 show_progress=False,
             )

@@ -17,6 +17,7 @@ from data.contract import PREDICTIONS, SCHEMA
 from data.identity import Identity, shard_identity
 from data.recipe import Recipe
 from data.recipe_file import parse_recipe
+from data.run import Run
 from data.shards import list_shards, read_shards, write_shard
 from pipeline.teacher.plan import Unit, make_plan
 
@@ -66,14 +67,14 @@ def main() -> None:
         )
         identity = shard_identity(recipe, dtype="float32", union="0" * 64, tokenizer="1" * 64, weights="2" * 64)
         print(f"{'on disk':>8}{'units':>8}{'plan: seconds':>15}{'units/s':>9}{'listed: seconds':>17}")
-        units = make_plan(recipe, name, {"t": identity}).units
+        units = make_plan(Run(recipe=recipe, folder=name), {"t": identity}).units
         standing = 0
         for share in (0, 0.5, 1):
             wanted = int(share * len(units))
             predict_all(units[standing:wanted], identity)
             standing = wanted
             started = time.perf_counter()
-            plan = make_plan(recipe, name, {"t": identity})
+            plan = make_plan(Run(recipe=recipe, folder=name), {"t": identity})
             seconds = time.perf_counter() - started
             assert plan.finished == standing
             started = time.perf_counter()

@@ -17,6 +17,7 @@ from data.contract import SCHEMA
 from data.logits import in_steps
 from data.recipe import Recipe
 from data.recipe_file import parse_recipe, save_recipe
+from data.run import Run
 from data.shards import leaf, list_shards, open_shard, read_shard, write_shard
 from pipeline.audit import audit, draw_rows, verdict
 from pipeline.predict import predict
@@ -37,8 +38,8 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> Recipe:
 @pytest.fixture(scope="module")
 def clean(recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = tmp_path_factory.mktemp("clean")
-    make_vocabulary(recipe, run, show_progress=False)
-    predict(recipe, run, show_progress=False)
+    make_vocabulary(Run(recipe=recipe, folder=run), show_progress=False)
+    predict(Run(recipe=recipe, folder=run), show_progress=False)
     return run
 
 
@@ -51,15 +52,18 @@ def test_a_sound_cache_passes_in_batches_of_another_shape(recipe: Recipe, clean:
     run = clean
     if dtype == "bfloat16":
         run = tmp_path
-        make_vocabulary(recipe, run, show_progress=False)
-        predict(with_predict(recipe, dtype=dtype), run, show_progress=False)
-    found = audit(with_predict(recipe, dtype=dtype, tokens_per_batch=64), run, rows=60, show_progress=False)
+        make_vocabulary(Run(recipe=recipe, folder=run), show_progress=False)
+        predict(Run(recipe=with_predict(recipe, dtype=dtype), folder=run), show_progress=False)
+    found = audit(Run(recipe=with_predict(recipe, dtype=dtype, tokens_per_batch=64), folder=run), rows=60, show_progress=False)
     assert [(row.teacher, row.language, row.heldout) for row in found] == [
         (f"bert-{language}", language, heldout) for language in ("en", "de") for heldout in (False, True)
     ]
     assert sum(row.rows for row in found) == 60
     assert all(row.sound and row.rows == row.equal_inputs and row.positions and row.first > 0.9 for row in found)
-    assert not any(row.sound for row in audit(with_predict(recipe, dtype=dtype), run, rows=8, tolerance=-1, show_progress=False))
+    assert not any(
+        row.sound
+        for row in audit(Run(recipe=with_predict(recipe, dtype=dtype), folder=run), rows=8, tolerance=-1, show_progress=False)
+    )
 
 
 def permuted(table: pa.Table) -> dict[str, np.ndarray]:
@@ -108,7 +112,7 @@ def test_a_damaged_cache_is_found_out(
                     column = pa.ListArray.from_arrays(pa.array(leaf(table[name])[1]), flat, type=kind)
                 table = table.set_column(SCHEMA.get_field_index(name), SCHEMA.field(name), column)
             write_shard(location, table, identity=shard.identity, unit=shard.unit, report=shard.report)
-    found = audit(recipe, run, rows=100, show_progress=False)
+    found = audit(Run(recipe=recipe, folder=run), rows=100, show_progress=False)
     sound = {(row.language, row.heldout): row.sound for row in found}
     assert sound == {("en", False): True, ("en", True): True, ("de", False): False, ("de", True): True}
     german = found[2]
@@ -126,10 +130,10 @@ def test_labels_of_other_weights_under_a_forged_identity_are_found_out(recipe: R
     save_teacher(other / "teachers/en", pieces, seed=99)
     forged = parse_recipe(recipe.model_dump(), folder=other)
     run = tmp_path / "run"
-    make_vocabulary(forged, run, show_progress=False)
-    predict(forged, run, show_progress=False)
+    make_vocabulary(Run(recipe=forged, folder=run), show_progress=False)
+    predict(Run(recipe=forged, folder=run), show_progress=False)
     with pytest.raises(InputError, match=r"teacher.weights: found"):
-        audit(recipe, run, rows=20, show_progress=False)
+        audit(Run(recipe=recipe, folder=run), rows=20, show_progress=False)
     genuine = {location.removeprefix(str(clean)): read_shard(location) for location in list_shards(str(clean / "predictions"))}
     for folder in ("predictions", "heldout"):
         for location in list_shards(str(run / folder)):
@@ -138,7 +142,7 @@ def test_labels_of_other_weights_under_a_forged_identity_are_found_out(recipe: R
                 one.identity["teacher.weights"] for one in genuine.values() if one.path.teacher == shard.path.teacher
             )}  # fmt: skip
             write_shard(location, open_shard(location).read(), identity=identity, unit=shard.unit, report=shard.report)
-    found = audit(recipe, run, rows=20, show_progress=False)
+    found = audit(Run(recipe=recipe, folder=run), rows=20, show_progress=False)
     assert [(row.sound, row.equal_inputs == row.rows) for row in found] == [(False, True)] * 2 + [(True, True)] * 2
 
 
@@ -151,17 +155,17 @@ def vocabulary(folder: Path) -> list[str]:
 
 def test_users_mistakes(recipe: Recipe, clean: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="run `mergedistill vocab` first"):
-        audit(recipe, tmp_path, rows=5, show_progress=False)
-    make_vocabulary(recipe, tmp_path, show_progress=False)
+        audit(Run(recipe=recipe, folder=tmp_path), rows=5, show_progress=False)
+    make_vocabulary(Run(recipe=recipe, folder=tmp_path), show_progress=False)
     with pytest.raises(InputError, match="run `mergedistill predict` first"):
-        audit(recipe, tmp_path, rows=5, show_progress=False)
+        audit(Run(recipe=recipe, folder=tmp_path), rows=5, show_progress=False)
     shutil.copytree(clean / "predictions", tmp_path / "predictions")
     location = Path(list_shards(str(tmp_path / "predictions"))[0])
     content = bytearray(location.read_bytes())
     content[len(content) // 8] ^= 255
     location.write_bytes(content)
     with pytest.raises(InputError, match="is damaged"):
-        audit(recipe, tmp_path, rows=500, show_progress=False)
+        audit(Run(recipe=recipe, folder=tmp_path), rows=500, show_progress=False)
 
 
 def test_the_command_exits_by_what_it_found(recipe: Recipe, clean: Path) -> None:

@@ -17,6 +17,7 @@ from cli import main
 from data.articles import read_articles
 from data.recipe import Recipe
 from data.recipe_file import parse_recipe, save_recipe
+from data.run import Run
 from data.shards import leaf, list_shards, open_shard, read_shards, write_shard
 from pipeline.beam.teacher_steps import TeacherHandler
 from pipeline.estimate import estimate, render
@@ -111,8 +112,8 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> Recipe:
 
 def test_an_estimate_is_within_a_tenth_of_the_run(recipe: Recipe, tmp_path: Path) -> None:
     estimates = estimate(recipe, trial_seconds=0.5, show_progress=False)
-    make_vocabulary(recipe, tmp_path, show_progress=False)
-    predict(recipe, tmp_path, show_progress=False)
+    make_vocabulary(Run(recipe=recipe, folder=tmp_path), show_progress=False)
+    predict(Run(recipe=recipe, folder=tmp_path), show_progress=False)
     assert [(e.teacher, e.language, e.heldout) for e in estimates] == [
         ("bert-en", "en", False), ("bert-en", "en", True), ("bert-de", "de", False), ("bert-de", "de", True)
     ]  # fmt: skip
@@ -190,8 +191,8 @@ def test_hours_count_what_articles_cost(tmp_path: Path, monkeypatch: pytest.Monk
     assert np.mean([len(text) for text in tried]) == pytest.approx(np.mean([len(text) for text in texts]), rel=0.1)
     assert len(tried) == 500 > len(set(tried))
     assert set(weighed) <= {doc_id for doc_id, _ in read_articles(str(tmp_path / "en.parquet"))}  # no copies, which compress better
-    make_vocabulary(recipe, tmp_path, show_progress=False)
-    predict(recipe, tmp_path, show_progress=False)
+    make_vocabulary(Run(recipe=recipe, folder=tmp_path), show_progress=False)
+    predict(Run(recipe=recipe, folder=tmp_path), show_progress=False)
     shards = read_shards(list_shards(str(tmp_path / "predictions")))
     assert found.survey.hours == pytest.approx(sum(shard.report["seconds"] for shard in shards) / 3600, rel=0.1)
     assert found.survey.bytes == pytest.approx(sum(shard.bytes for shard in shards), rel=0.1)
@@ -213,10 +214,10 @@ def flops(recipe: Recipe, teacher: str, locations: list[str]) -> dict[str, float
 
 def test_only_what_is_missing_is_estimated(recipe: Recipe, tmp_path: Path) -> None:
     small = parse_recipe(recipe.model_dump() | {"corpora": recipe.heldout, "heldout": {}}, folder=recipe.folder)
-    make_vocabulary(small, tmp_path, show_progress=False)
-    before = estimate(small, run=tmp_path, trial_seconds=0.1, show_progress=False)
-    predict(small, tmp_path, teachers=["bert-en"], show_progress=False)
-    english, german = estimate(small, run=tmp_path, trial_seconds=0.1, show_progress=False)
+    make_vocabulary(Run(recipe=small, folder=tmp_path), show_progress=False)
+    before = estimate(small, folder=tmp_path, trial_seconds=0.1, show_progress=False)
+    predict(Run(recipe=small, folder=tmp_path), teachers=["bert-en"], show_progress=False)
+    english, german = estimate(small, folder=tmp_path, trial_seconds=0.1, show_progress=False)
     assert (english.units, english.finished, english.survey.articles, english.survey.hours) == (0, 1, 0, 0)
     assert (german.units, german.finished, german.survey.windows) == (1, 0, before[1].survey.windows)
     assert render([english, german])[-1][1:5] == render([german])[0][1:5]

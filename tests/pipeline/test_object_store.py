@@ -17,6 +17,7 @@ from cli import main
 from data.articles import read_articles
 from data.recipe import Recipe
 from data.recipe_file import save_recipe
+from data.run import Run
 from data.shards import list_shards, open_shard, read_shards
 from data.storage import expand, relative, resolve, write_text, write_whole
 from data.validation.validate import validate
@@ -25,9 +26,9 @@ from pipeline.predict import PredictResult, predict
 from pipeline.prepare import prepare
 from pipeline.vocabulary_report import report_vocabulary
 from student.train_student import evaluate_student, train_student
-from tests.pipeline.test_predict import MULTI_PROCESSING, changed, make_vocabulary
 from tests.support.factories import two_language_recipe
 from tests.support.object_store import CREDENTIALS, ObjectStore
+from tests.support.runs import MULTI_PROCESSING, build_union, changed
 from vocab.errors import InputError
 
 WRITE_BIG = "import sys; from data.storage import write_whole; write_whole(sys.argv[1], lambda out: out.write(bytes(25_000_000)))"
@@ -56,8 +57,8 @@ def recipe_on(store: str, folder: Path) -> Recipe:
 
 
 def launch(recipe: Recipe, run: Path, beam_args: list[str] | None = None) -> PredictResult:
-    make_vocabulary(recipe, run)
-    return predict(recipe, run, beam_args=beam_args or [], show_progress=False)
+    build_union(recipe, run)
+    return predict(Run(recipe=recipe, folder=run), beam_args=beam_args or [], show_progress=False)
 
 
 def rows(folder: str) -> dict[str, object]:
@@ -97,7 +98,7 @@ def test_the_whole_way_from_and_to_a_bucket(store: ObjectStore, tmp_path: Path) 
     assert sum(request.startswith("PUT") for request in store.requests) == 3  # the unit, and two manifests
     assert len(before.items() - computations(predictions).items()) == 1
     assert validate(predictions, workers=1).exit_code == 0
-    assert report_vocabulary(recipe, run, show_progress=False).counted == "predictions"
+    assert report_vocabulary(Run(recipe=recipe, folder=run), show_progress=False).counted == "predictions"
     train_student(recipe, run, progress=False)
     assert len(evaluate_student(recipe, run).scores) == 2
     assert not (run / "predictions").exists()
@@ -128,19 +129,19 @@ def test_runs_of_other_recipes_at_once_on_one_bucket(store: ObjectStore, tmp_pat
     """An object store has no locks: the launch that finds shards of the other's at its end lists them in no manifest."""
     recipe, plan = recipe_on("s3://shards/shared", tmp_path), stage.make_plan
     other = changed(recipe, predict=recipe.predict.model_dump() | {"top_k": 3})
-    make_vocabulary(recipe, tmp_path / "run")
-    make_vocabulary(other, tmp_path / "other run")
+    build_union(recipe, tmp_path / "run")
+    build_union(other, tmp_path / "other run")
 
     def planned(*arguments: Any) -> Any:
         made = plan(*arguments)
         monkeypatch.setattr(stage, "make_plan", plan)
-        predict(other, tmp_path / "other run", show_progress=False)
+        predict(Run(recipe=other, folder=tmp_path / "other run"), show_progress=False)
         resolve("s3://shards/shared")[0].delete_file("shards/shared/predictions/_manifest.json")
         return made
 
     monkeypatch.setattr(stage, "make_plan", planned)
     with pytest.raises(InputError, match="made under other settings: top_k: found 3, expected 4"):
-        predict(recipe, tmp_path / "run", show_progress=False)
+        predict(Run(recipe=recipe, folder=tmp_path / "run"), show_progress=False)
     assert "predictions/_manifest.json" not in store.names("shards/shared")
 
 
@@ -167,7 +168,7 @@ def test_a_killed_upload_leaves_nothing_visible(store: ObjectStore) -> None:
 
 def test_predict_killed_in_an_upload_loses_that_unit_alone(store: ObjectStore, tmp_path: Path) -> None:
     recipe, run, predictions = recipe_on("s3://shards/killed", tmp_path), tmp_path / "run", "s3://shards/killed/predictions"
-    make_vocabulary(recipe, run)
+    build_union(recipe, run)
     save_recipe(recipe, tmp_path / "recipe.toml")
     kill_when_stalled(
         store, "PUT /shards/killed/predictions/language=de/teacher=bert-de/part1", PREDICT, str(tmp_path / "recipe.toml"), str(run)
@@ -184,7 +185,7 @@ def test_predict_killed_in_an_upload_loses_that_unit_alone(store: ObjectStore, t
 def told(recipe: Recipe, tmp_path: Path) -> str:
     """The one line that the command leaves, with exit code 2."""
     save_recipe(recipe, tmp_path / "recipe.toml")
-    make_vocabulary(recipe, tmp_path / "run")
+    build_union(recipe, tmp_path / "run")
     result = CliRunner().invoke(main, ["predict", str(tmp_path / "recipe.toml"), "--out", str(tmp_path / "run")])
     lines = [line for line in result.stderr.splitlines() if line.startswith("Error")]
     assert (result.exit_code, len(lines), "Traceback" in result.stderr) == (2, 1, False)
@@ -221,7 +222,7 @@ def test_a_server_that_goes_away_during_the_job(tmp_path: Path, monkeypatch: pyt
     for key, value in CREDENTIALS.items():
         monkeypatch.setenv(key, value)
     recipe = recipe_on(f"s3://shards/gone?{store.options}", tmp_path)
-    make_vocabulary(recipe, tmp_path / "run")
+    build_union(recipe, tmp_path / "run")
     store.close_at("PUT /shards/gone/predictions/language=de/teacher=bert-de/part1-00001")
     line = told(recipe, tmp_path)
     assert "part1-00001.parquet?endpoint_override" in line

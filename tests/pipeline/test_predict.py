@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,48 +25,22 @@ from data.examples import Example
 from data.manifest import listed_shards
 from data.recipe import Recipe
 from data.recipe_file import parse_recipe, save_recipe
+from data.run import Run
 from data.shards import leaf, list_shards, open_shard, read_shards
-from data.storage import replace_folder
 from data.validation.validate import UnionFacts, validate
-from pipeline.predict import PredictResult, predict
+from pipeline.predict import predict
 from pipeline.teacher.files import teacher_folder
 from pipeline.teacher.plan import group_row_groups
 from pipeline.teacher.to_union import Spelling, to_union
 from pipeline.token_counts import count_tokens
 from tests.support.factories import TEXTS, article_shard, articles, save_teacher, two_language_recipe, word_pieces
+from tests.support.runs import MULTI_PROCESSING, Choose, build_union, changed, columns, computations, launch, load_vocab
 from vocab.errors import InputError
-from vocab.folder import build_vocabulary, load_map, load_union
+from vocab.folder import load_map, load_union
 from vocab.roles import UNION_ROLES
 from vocab.selection import choose_pieces
 from vocab.teacher_vocabulary import TeacherVocabulary, read_teacher
 from vocab.union import TeacherMap, Union
-
-MULTI_PROCESSING = ["--direct_num_workers=2", "--direct_running_mode=multi_processing"]
-
-
-Choose = Callable[[Sequence[TeacherVocabulary], Union], list[np.ndarray]]
-
-
-def make_vocabulary(recipe: Recipe, run: Path, choose: Choose | None = None) -> None:
-    teachers = [read_teacher(teacher_folder(recipe, teacher.name, weights=False), teacher.name) for teacher in recipe.teachers]
-    build_vocabulary(teachers, run / "vocab", recipe.examples.max_length, replace_folder, choose=choose)
-
-
-def launch(recipe: Recipe, run: Path, beam_args: list[str] | None = None, choose: Choose | None = None) -> PredictResult:
-    make_vocabulary(recipe, run, choose)
-    return predict(recipe, run, beam_args=beam_args or [], show_progress=False)
-
-
-def columns(run: Path) -> dict[str, pa.Table]:
-    """Every shard's rows, by its place below the run; the footer's metadata (timings) left out."""
-    return {
-        location.removeprefix(str(run)): open_shard(location).read().replace_schema_metadata(None)
-        for location in list_shards(str(run / "predictions"))
-    }
-
-
-def computations(run: Path) -> dict[str, str]:
-    return {shard.location: shard.report["computation"] for shard in read_shards(list_shards(str(run / "predictions")))}
 
 
 @pytest.fixture(scope="module")
@@ -159,7 +133,7 @@ def test_a_new_teacher_never_makes_the_old_ones_run_again(recipe: Recipe, undist
 def test_kill_minus_9_loses_only_units_in_flight(recipe: Recipe, undisturbed: Path, tmp_path: Path) -> None:
     """Launched and killed at random moments until it is done: the rows of an undisturbed run, and no finished unit computed again."""
     run = tmp_path / "run"
-    make_vocabulary(recipe, run)
+    build_union(recipe, run)
     save_recipe(recipe, tmp_path / "recipe.toml")
     program = (
         "import sys; from pathlib import Path; import time; import pipeline.teacher.label_unit as stage;"
@@ -214,10 +188,6 @@ def refused(recipe: Recipe, run: Path, message: str) -> None:
     assert contents(run) == before
 
 
-def changed(recipe: Recipe, **sections: object) -> Recipe:
-    return parse_recipe(recipe.model_dump() | sections, folder=recipe.folder)
-
-
 @pytest.mark.parametrize(
     ("section", "value", "message"),
     [
@@ -250,15 +220,10 @@ def test_changed_articles_and_changed_weights_are_refused(tmp_path: Path) -> Non
     refused(recipe, run, "teacher.weights: found")
 
 
-def load_vocab(folder: Path) -> dict[str, int]:
-    vocab: dict[str, int] = json.loads((folder / "tokenizer.json").read_text())["model"]["vocab"]
-    return vocab
-
-
 def test_bad_corpora(tmp_path: Path) -> None:
     recipe = two_language_recipe(tmp_path, articles_each=20)
     run = tmp_path / "run"
-    make_vocabulary(recipe, run)
+    build_union(recipe, run)
     shard = tmp_path / "corpora/en/part0.parquet"
     good = shard.read_bytes()
     for bad, message in [
@@ -268,12 +233,12 @@ def test_bad_corpora(tmp_path: Path) -> None:
     ]:
         pq.write_table(bad, shard)
         with pytest.raises(InputError) as error:
-            predict(recipe, run, show_progress=False)
+            predict(Run(recipe=recipe, folder=run), show_progress=False)
         assert message in str(error.value)
         assert not [location for location in list_shards(str(run / "predictions")) if "part0" in location and "=en" in location]
     shard.write_bytes(good[:200])
     with pytest.raises(InputError, match="cannot be read as Parquet"):
-        predict(recipe, run, show_progress=False)
+        predict(Run(recipe=recipe, folder=run), show_progress=False)
     refused(changed(recipe, corpora={"en": "nothing/*.parquet", "de": "corpora/de/*"}), run, "no file matches")
 
 
@@ -287,27 +252,27 @@ def test_odd_articles_become_sound_shards(tmp_path: Path) -> None:
 
 
 def test_settings_a_teacher_cannot_meet_are_refused_before_it_is_paid(recipe: Recipe, tmp_path: Path) -> None:
-    make_vocabulary(recipe, tmp_path)
+    build_union(recipe, tmp_path)
     for settings, message in [
         ({"predict": {"top_k": 66, "dtype": "float32"}}, "teacher 'bert-en' can predict 59 pieces"),
         ({"examples": {"max_length": 65}}, "teacher 'bert-en' takes at most 64 tokens"),
     ]:
         with pytest.raises(InputError, match=message):
-            predict(changed(recipe, **settings), tmp_path, show_progress=False)
+            predict(Run(recipe=changed(recipe, **settings), folder=tmp_path), show_progress=False)
     assert not (tmp_path / "predictions").exists()
 
 
 def test_heldout_articles_that_are_trained_on_are_refused(recipe: Recipe, tmp_path: Path) -> None:
-    make_vocabulary(recipe, tmp_path)
+    build_union(recipe, tmp_path)
     refused(changed(recipe, heldout={"en": "corpora/en/part0.parquet"}), tmp_path, "is held out and trained on")
 
 
 def test_a_second_launch_at_once_is_refused(recipe: Recipe, tmp_path: Path) -> None:
-    make_vocabulary(recipe, tmp_path)
+    build_union(recipe, tmp_path)
     with (tmp_path / ".predict-bert-de.lock").open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         with pytest.raises(InputError, match="another predict runs for teacher 'bert-de'"):
-            predict(recipe, tmp_path, show_progress=False)
+            predict(Run(recipe=recipe, folder=tmp_path), show_progress=False)
 
 
 def test_auto_dtype_goes_on_with_what_the_cache_has(recipe: Recipe, undisturbed: Path, tmp_path: Path) -> None:
@@ -327,14 +292,14 @@ def test_a_run_folder_with_wildcard_signs_in_its_name(tmp_path: Path) -> None:
 
 def test_a_manifest_lists_only_teachers_that_are_whole(recipe: Recipe, undisturbed: Path, tmp_path: Path) -> None:
     """One launch a teacher: while the other's is under way, its shards are in no manifest, and training refuses them."""
-    make_vocabulary(recipe, tmp_path)
+    build_union(recipe, tmp_path)
     half = list_shards(str(undisturbed / "predictions"))[0].removeprefix(str(undisturbed))
     (tmp_path / half[1:]).parent.mkdir(parents=True)
     shutil.copy(f"{undisturbed}{half}", f"{tmp_path}{half}")
-    assert predict(recipe, tmp_path, teachers=["bert-en", "bert-en"], show_progress=False).computed == 4
+    assert predict(Run(recipe=recipe, folder=tmp_path), teachers=["bert-en", "bert-en"], show_progress=False).computed == 4
     listed = listed_shards(str(tmp_path / "predictions"))
     assert listed == {location for location in list_shards(str(tmp_path / "predictions")) if "teacher=bert-en" in location}
-    assert predict(recipe, tmp_path, teachers=["bert-de"], show_progress=False).computed == 3
+    assert predict(Run(recipe=recipe, folder=tmp_path), teachers=["bert-de"], show_progress=False).computed == 3
     assert listed_shards(str(tmp_path / "predictions")) == set(list_shards(str(tmp_path / "predictions")))
 
 

@@ -17,11 +17,12 @@ from cli import main
 from data import storage
 from data.recipe import Recipe
 from data.recipe_file import save_recipe
+from data.run import Run
 from data.storage import TEMPORARY_SUFFIX
 from pipeline import predict as stage
 from pipeline.predict import predict
-from tests.pipeline.test_predict import changed, columns, computations, launch, load_vocab, make_vocabulary
 from tests.support.factories import save_teacher, two_language_recipe
+from tests.support.runs import build_union, changed, columns, computations, launch, load_vocab
 from vocab.errors import InputError
 
 
@@ -40,7 +41,7 @@ def undisturbed(recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Pat
 def command(recipe: Recipe, run: Path) -> tuple[int, str]:
     """Exit code and the one line of an error, of `mergedistill predict`."""
     if not (run / "vocab").exists():
-        make_vocabulary(recipe, run)
+        build_union(recipe, run)
     save_recipe(recipe, run / "recipe.toml")
     result = CliRunner().invoke(main, ["predict", str(run / "recipe.toml"), "--out", str(run)])
     assert "Traceback" not in result.output
@@ -106,7 +107,7 @@ def test_a_finished_shard_is_removed_during_the_job(
 
 def test_a_limit_on_the_size_of_files(recipe: Recipe, undisturbed: Path, tmp_path: Path) -> None:
     sizes = sorted(path.stat().st_size for path in undisturbed.rglob("*.parquet"))
-    make_vocabulary(recipe, tmp_path)
+    build_union(recipe, tmp_path)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (sizes[4], hard))
     try:
@@ -207,24 +208,24 @@ def test_weights_overwritten_under_a_loaded_teacher_change_no_label(
     ours, theirs = columns(tmp_path / "run"), columns(undisturbed)
     assert all(ours[name].equals(theirs[name]) for name in theirs if "bert-de" in name)
     with pytest.raises(InputError, match=r"teacher\.weights: found"):
-        predict(recipe, tmp_path / "run", show_progress=False)
+        predict(Run(recipe=recipe, folder=tmp_path / "run"), show_progress=False)
 
 
 def test_two_runs_at_once_on_one_store(recipe: Recipe, undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The lock lies where the shards lie. A launch that has died holds none."""
     stored = changed(recipe, predict=recipe.predict.model_dump() | {"store": str(tmp_path / "store")})
-    make_vocabulary(stored, tmp_path / "second")
+    build_union(stored, tmp_path / "second")
     refused: list[str] = []
 
     def second_launch() -> None:
         with pytest.raises(InputError) as error:
-            predict(stored, tmp_path / "second", show_progress=False)
+            predict(Run(recipe=stored, folder=tmp_path / "second"), show_progress=False)
         refused.append(str(error.value))
 
     at_write(monkeypatch, 2, second_launch)
     assert command(stored, tmp_path / "first") == (0, "")
     assert "store: another predict runs for teacher 'bert-en'; wait for it" in refused[0]
-    assert predict(stored, tmp_path / "second", show_progress=False).computed == 0
+    assert predict(Run(recipe=stored, folder=tmp_path / "second"), show_progress=False).computed == 0
 
     program = "import fcntl, sys, time; lock = open(sys.argv[1], 'w'); fcntl.flock(lock, fcntl.LOCK_EX); print(flush=True); time.sleep(99)"
     lock = tmp_path / "store/.predict-bert-de.lock"
@@ -246,6 +247,6 @@ def test_no_decision_asks_the_clock(moment: int, recipe: Recipe, undisturbed: Pa
     before = computations(run)
     for path in (run, *run.rglob("*")):
         os.utime(path, (moment, moment))
-    assert predict(recipe, run, show_progress=False).computed == 1
+    assert predict(Run(recipe=recipe, folder=run), show_progress=False).computed == 1
     assert before.items() <= computations(run).items()
     assert columns(run)[f"/{gone.relative_to(run)}"].equals(columns(undisturbed)[f"/{gone.relative_to(run)}"])

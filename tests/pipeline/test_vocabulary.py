@@ -12,6 +12,7 @@ from transformers import AutoTokenizer
 from data.articles import read_articles
 from data.recipe import Recipe
 from data.recipe_file import parse_recipe
+from data.run import Run
 from data.shards import list_shards, read_shards
 from pipeline.predict import predict
 from pipeline.vocabulary import make_vocabulary
@@ -47,14 +48,14 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Recipe, Path]:
     """A finished cache of five teachers: four first, the fifth later."""
     folder = tmp_path_factory.mktemp("five")
     four, five = five_teachers(folder, 4), five_teachers(folder, 5)
-    before, _ = make_vocabulary(four, folder / "run", show_progress=False)
-    predict(four, folder / "run", show_progress=False)
+    before = make_vocabulary(Run(recipe=four, folder=folder / "run"), show_progress=False).union
+    predict(Run(recipe=four, folder=folder / "run"), show_progress=False)
     reports = {shard.location: shard.report for shard in read_shards(list_shards(str(folder / "run/predictions")))}
-    after, _ = make_vocabulary(five, folder / "run", show_progress=False)
+    after = make_vocabulary(Run(recipe=five, folder=folder / "run"), show_progress=False).union
     assert after.pieces[: before.size] == before.pieces
     assert after.begins_with(before)
     assert after.size > before.size
-    result = predict(five, folder / "run", show_progress=False)
+    result = predict(Run(recipe=five, folder=folder / "run"), show_progress=False)
     assert (len(reports), result.computed, result.units) == (result.units - result.computed, 4, 20)
     now = {shard.location: shard.report for shard in read_shards(list_shards(str(folder / "run/predictions")))}
     assert {location: now[location] for location in reports} == reports  # nothing was computed again, to the computation's own id
@@ -63,7 +64,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Recipe, Path]:
 
 def test_the_student_learns_from_a_cache_that_a_fifth_teacher_joined(run: tuple[Recipe, Path]) -> None:
     recipe, folder = run
-    report_vocabulary(recipe, folder, show_progress=False)
+    report_vocabulary(Run(recipe=recipe, folder=folder), show_progress=False)
     result = train_student(recipe, folder, "five", progress=False)
     assert result.steps == 4
     shards = read_shards(list_shards(str(folder / "predictions")))
@@ -74,7 +75,7 @@ def test_the_student_learns_from_a_cache_that_a_fifth_teacher_joined(run: tuple[
 
 def test_what_training_shows_is_what_the_teachers_tokenize(run: tuple[Recipe, Path]) -> None:
     recipe, folder = run
-    report = report_vocabulary(recipe, folder, show_progress=False)
+    report = report_vocabulary(Run(recipe=recipe, folder=folder), show_progress=False)
     assert report.counted == "predictions"
     union = load_union(folder / "vocab")
     files = {language: sorted((folder.parent / f"corpora/{language}").glob("*.parquet")) for language in recipe.corpora}
@@ -104,7 +105,7 @@ def test_what_training_shows_is_what_the_teachers_tokenize(run: tuple[Recipe, Pa
 
 def test_the_reports_pictures_are_svg(run: tuple[Recipe, Path]) -> None:
     recipe, folder = run
-    report_vocabulary(recipe, folder, show_progress=False)
+    report_vocabulary(Run(recipe=recipe, folder=folder), show_progress=False)
     for name in ("overlap", "scripts"):
         root = ElementTree.parse(folder / f"vocab/report/{name}.svg").getroot()
         assert root.tag.endswith("svg")
@@ -187,28 +188,29 @@ def test_agreement_counts_words_and_untrained_pieces(run: tuple[Recipe, Path]) -
 
 def test_a_trimmed_union_grows_and_refuses_another_method(tmp_path: Path) -> None:
     recipe = five_teachers(tmp_path, 2, vocabulary={"method": "trimmed", "min_probability": 0.02})
-    union, rows = make_vocabulary(recipe, tmp_path / "run", show_progress=False)
+    made = make_vocabulary(Run(recipe=recipe, folder=tmp_path / "run"), show_progress=False)
+    union, rows = made.union, made.teachers
     assert all(row.dropped > 0 for row in rows)
     content = five_teachers(tmp_path, 3).model_dump(exclude_none=True)
     more = parse_recipe(content | {"vocabulary": recipe.vocabulary.model_dump(exclude_none=True)}, folder=tmp_path)
-    grown, _ = make_vocabulary(more, tmp_path / "run", show_progress=False)
+    grown = make_vocabulary(Run(recipe=more, folder=tmp_path / "run"), show_progress=False).union
     assert grown.begins_with(union)
     with pytest.raises(
         InputError, match=r"was made with \[vocabulary\] method = trimmed, min_probability = 0.02, the recipe has method = union"
     ):
-        make_vocabulary(five_teachers(tmp_path, 3), tmp_path / "run", show_progress=False)
-    result = predict(more, tmp_path / "run", show_progress=False)
+        make_vocabulary(Run(recipe=five_teachers(tmp_path, 3), folder=tmp_path / "run"), show_progress=False)
+    result = predict(Run(recipe=more, folder=tmp_path / "run"), show_progress=False)
     assert result.masked_positions > 0
-    report = report_vocabulary(more, tmp_path / "run", show_progress=False)
+    report = report_vocabulary(Run(recipe=more, folder=tmp_path / "run"), show_progress=False)
     assert report.pieces == grown.size
 
 
 def test_a_report_before_predict_counts_the_corpora(tmp_path: Path) -> None:
     recipe = five_teachers(tmp_path, 3)
-    make_vocabulary(recipe, tmp_path / "run", show_progress=False)
-    before = report_vocabulary(recipe, tmp_path / "run", show_progress=False)
-    predict(recipe, tmp_path / "run", show_progress=False)
-    after = report_vocabulary(recipe, tmp_path / "run", show_progress=False)
+    make_vocabulary(Run(recipe=recipe, folder=tmp_path / "run"), show_progress=False)
+    before = report_vocabulary(Run(recipe=recipe, folder=tmp_path / "run"), show_progress=False)
+    predict(Run(recipe=recipe, folder=tmp_path / "run"), show_progress=False)
+    after = report_vocabulary(Run(recipe=recipe, folder=tmp_path / "run"), show_progress=False)
     assert (before.counted, after.counted) == ("corpora", "predictions")
     assert before.trained == after.trained
     assert before.agreement == after.agreement
@@ -221,7 +223,9 @@ def test_a_teacher_may_have_a_tokenizer_of_its_own(tmp_path: Path) -> None:
     (tmp_path / "other/vocab.txt").write_text("\n".join(pieces[:-1]) + "\n")
     content = recipe.model_dump(exclude_none=True)
     content["teachers"][0]["tokenizer"] = "other/vocab.txt"
-    _, rows = make_vocabulary(parse_recipe(content, folder=tmp_path), tmp_path / "run", show_progress=False)
+    rows = make_vocabulary(
+        Run(recipe=parse_recipe(content, folder=tmp_path), folder=tmp_path / "run"), show_progress=False
+    ).teachers
     assert (rows[0].accounting.surplus, rows[0].accounting.pieces) == (1, len(pieces) - 6)
-    result = predict(parse_recipe(content, folder=tmp_path), tmp_path / "run", show_progress=False)
+    result = predict(Run(recipe=parse_recipe(content, folder=tmp_path), folder=tmp_path / "run"), show_progress=False)
     assert result.computed == 8

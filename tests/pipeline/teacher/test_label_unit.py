@@ -18,6 +18,7 @@ from tokenizers import Tokenizer, models
 from data.examples import Alphabet, Example, tokenise
 from data.recipe import Recipe
 from data.recipe_file import parse_recipe
+from data.run import Run
 from data.shards import leaf, list_shards, open_shard, read_shards
 from data.validation.validate import validate
 from pipeline.beam.launch import run_pipeline
@@ -66,8 +67,8 @@ def poisoned_recipe(folder: Path, *, poison: int, **settings: Any) -> Recipe:
 def test_a_poison_article_is_set_aside(tmp_path: Path) -> None:
     recipe = poisoned_recipe(tmp_path, poison=2, max_quarantined=0.1)
     run = tmp_path / "run"
-    make_vocabulary(recipe, run)
-    result = predict(recipe, run, show_progress=False)
+    make_vocabulary(Run(recipe=recipe, folder=run))
+    result = predict(Run(recipe=recipe, folder=run), show_progress=False)
     folder = run / "predictions"
     assert validate(str(folder)).sound
     entries = [json.loads(line) for line in (folder / "_quarantine.jsonl").read_text().splitlines()]
@@ -83,8 +84,8 @@ def test_a_poison_article_is_set_aside(tmp_path: Path) -> None:
     assert totals["tokens"] == np.concatenate(lengths).sum()
     # Labels that stay are those of a run that never saw the poison.
     clean = poisoned_recipe(tmp_path / "clean", poison=0)
-    make_vocabulary(clean, tmp_path / "clean/run")
-    predict(clean, tmp_path / "clean/run", show_progress=False)
+    make_vocabulary(Run(recipe=clean, folder=tmp_path / "clean/run"))
+    predict(Run(recipe=clean, folder=tmp_path / "clean/run"), show_progress=False)
     for ours, theirs in zip(list_shards(str(folder)), list_shards(str(tmp_path / "clean/run/predictions")), strict=True):
         one, other = open_shard(ours).read(), open_shard(theirs).read()
         other = other.filter(np.isin(other["doc_id"].to_pylist(), ["en-7", "en-8"], invert=True))
@@ -95,20 +96,20 @@ def test_a_poison_article_is_set_aside(tmp_path: Path) -> None:
 def test_too_many_poison_articles_fail_the_job(tmp_path: Path) -> None:
     recipe = poisoned_recipe(tmp_path, poison=3, max_quarantined=0.1)
     run = tmp_path / "run"
-    make_vocabulary(recipe, run)
+    make_vocabulary(Run(recipe=recipe, folder=run))
     with pytest.raises(
         InputError, match=r"'t' failed on 3 of the 20 articles of a unit, the first 'en-7' .*max_quarantined = 0\.1"
     ):
-        predict(recipe, run, show_progress=False)
+        predict(Run(recipe=recipe, folder=run), show_progress=False)
     assert not (run / "predictions/_manifest.json").exists()
     again = recipe.model_copy(update={"predict": recipe.predict.model_copy(update={"max_quarantined": 0.15})})
     again._folder = recipe.folder
-    assert predict(again, run, show_progress=False).units == 3
+    assert predict(Run(recipe=again, folder=run), show_progress=False).units == 3
 
 
 def test_a_window_that_the_teacher_raises_on_costs_its_article_alone(tmp_path: Path) -> None:
     recipe = poisoned_recipe(tmp_path, poison=0)
-    make_vocabulary(recipe, tmp_path / "run")
+    make_vocabulary(Run(recipe=recipe, folder=tmp_path / "run"))
     teacher_map = load_map(tmp_path / "run/vocab", "t")
     vocabulary = read_teacher(tmp_path / "teacher", "t")
     teacher = LoadedTeacher(
@@ -148,8 +149,8 @@ def test_an_article_that_the_tokenizer_fails_on(size: int) -> None:
 
 def test_the_manifest_counts_by_teacher_and_language(tmp_path: Path) -> None:
     recipe = poisoned_recipe(tmp_path, poison=0)
-    make_vocabulary(recipe, tmp_path / "run")
-    predict(recipe, tmp_path / "run", show_progress=False)
+    make_vocabulary(Run(recipe=recipe, folder=tmp_path / "run"))
+    predict(Run(recipe=recipe, folder=tmp_path / "run"), show_progress=False)
     shards = read_shards(list_shards(str(tmp_path / "run/predictions")))
     (row,) = json.loads((tmp_path / "run/predictions/_manifest.json").read_text())["languages"]
     logits = np.concatenate([leaf(open_shard(shard.location).read()["label_logits"])[0] for shard in shards])
@@ -162,11 +163,11 @@ def test_the_manifest_counts_by_teacher_and_language(tmp_path: Path) -> None:
 
 def test_a_unit_is_counted_in_beam_metrics(tmp_path: Path) -> None:
     recipe = poisoned_recipe(tmp_path, poison=1)
-    make_vocabulary(recipe, tmp_path / "run")
-    identity = teacher_identity(recipe, tmp_path / "run", "t")
+    make_vocabulary(Run(recipe=recipe, folder=tmp_path / "run"))
+    identity = teacher_identity(Run(recipe=recipe, folder=tmp_path / "run"), "t")
     teacher_map = load_map(tmp_path / "run/vocab", "t")
     teacher = TeacherHandler(recipe, "t", teacher_map, identity, threads=0).load_model()
-    units = make_plan(recipe, str(tmp_path / "run"), {"t": identity}).units
+    units = make_plan(Run(recipe=recipe, folder=tmp_path / "run"), {"t": identity}).units
     labelled = [label_unit(unit, teacher, teacher_map, recipe) for unit in units]
 
     def build(pipeline: beam.Pipeline) -> None:
@@ -190,10 +191,10 @@ class SharedTeacher(TeacherHandler):
 
 def test_a_teacher_that_another_process_holds(tmp_path: Path) -> None:
     recipe = poisoned_recipe(tmp_path, poison=0)
-    make_vocabulary(recipe, tmp_path / "run")
-    identity = teacher_identity(recipe, tmp_path / "run", "t")
+    make_vocabulary(Run(recipe=recipe, folder=tmp_path / "run"))
+    identity = teacher_identity(Run(recipe=recipe, folder=tmp_path / "run"), "t")
     teacher_map = load_map(tmp_path / "run/vocab", "t")
-    units = make_plan(recipe, str(tmp_path / "run"), {"t": identity}).units
+    units = make_plan(Run(recipe=recipe, folder=tmp_path / "run"), {"t": identity}).units
 
     def build(pipeline: beam.Pipeline) -> None:
         handler: Any = SharedTeacher(recipe, "t", teacher_map, identity, threads=1)
@@ -203,7 +204,7 @@ def test_a_teacher_that_another_process_holds(tmp_path: Path) -> None:
     run_pipeline(build, [])
     shared = [open_shard(location).read() for location in list_shards(str(tmp_path / "run/predictions"))]
     shutil.rmtree(tmp_path / "run/predictions")
-    predict(recipe, tmp_path / "run", show_progress=False)
+    predict(Run(recipe=recipe, folder=tmp_path / "run"), show_progress=False)
     alone = [open_shard(location).read() for location in list_shards(str(tmp_path / "run/predictions"))]
     assert len(shared) == 3
     for one, other in zip(shared, alone, strict=True):
@@ -214,20 +215,20 @@ def test_a_teacher_that_another_process_holds(tmp_path: Path) -> None:
 def test_memory_that_runs_out_is_no_articles_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Torch's own error on a CPU, which is a plain RuntimeError."""
     recipe = poisoned_recipe(tmp_path, poison=0, max_quarantined=1.0)
-    make_vocabulary(recipe, tmp_path / "run")
+    make_vocabulary(Run(recipe=recipe, folder=tmp_path / "run"))
     monkeypatch.setattr(TeacherModel, "label", lambda *_: torch.empty(1 << 50))
     with pytest.raises(InputError, match=r"'t': out of memory .*; lower predict\.tokens_per_batch, found 256"):
-        predict(recipe, tmp_path / "run", show_progress=False)
+        predict(Run(recipe=recipe, folder=tmp_path / "run"), show_progress=False)
     assert list_shards(str(tmp_path / "run/predictions")) == []
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"units": [{}]}'])
 def test_a_damaged_manifest_is_written_again(tmp_path: Path, content: str) -> None:
     recipe = poisoned_recipe(tmp_path, poison=0)
-    make_vocabulary(recipe, tmp_path / "run")
-    predict(recipe, tmp_path / "run", show_progress=False)
+    make_vocabulary(Run(recipe=recipe, folder=tmp_path / "run"))
+    predict(Run(recipe=recipe, folder=tmp_path / "run"), show_progress=False)
     manifest = tmp_path / "run/predictions/_manifest.json"
     whole = manifest.read_text()
     manifest.write_text(content)
-    assert predict(recipe, tmp_path / "run", show_progress=False).computed == 0
+    assert predict(Run(recipe=recipe, folder=tmp_path / "run"), show_progress=False).computed == 0
     assert manifest.read_text() == whole
