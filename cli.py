@@ -1,20 +1,22 @@
-"""The command line: one thin command per verb. Imports stand inside the commands, so that --help is instant."""
+"""The command line: one thin command for each verb. Libraries are imported inside the commands, so that --help is instant."""
 
 import errno
 import json
 import logging
 import os
+import shlex
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 if TYPE_CHECKING:
-    from data.recipe import Recipe
+    from data.run import Run
+    from data.table import Table
 
-# Said before any library is imported: results and errors are ours to print.
+# Set before any library is imported: this file prints results and errors, the libraries print nothing.
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
 
@@ -28,7 +30,7 @@ class UserError(click.ClickException):
 
 
 class Group(click.Group):
-    """The commands. A user's mistake becomes one line and exit code 2; anything else is a bug of ours and keeps its traceback."""
+    """The commands. A user's mistake becomes one line and exit code 2. Any other exception is a bug and keeps its traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
         from data.storage_faults import storage_fault
@@ -47,16 +49,14 @@ class Group(click.Group):
             if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM):
                 raise
             place = error.filename or "a file"
-            raise UserError(
-                f"{place}: {error.strerror}; what is unfinished was not kept: make room or access, then run again"
-            ) from None
+            raise UserError(f"{place}: {error.strerror}; unfinished work was not kept: make room or access, then run again") from None
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)  # in the order of the work, not of the alphabet
 
 
 class RunFolder(click.Path):
-    """A run's folder: local, or mounted on every machine; a URI would silently become a folder of that name."""
+    """The folder of a run. It must be local or mounted: a URI would silently become a folder with that name."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if "://" in str(value):
@@ -65,7 +65,7 @@ class RunFolder(click.Path):
 
 
 class BeamCommand(click.Command):
-    """A command that hands everything after `--` to Beam untouched."""
+    """A command that passes everything after `--` to Beam unchanged."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if "--" in args:
@@ -78,17 +78,16 @@ class BeamCommand(click.Command):
         return [*super().collect_usage_pieces(ctx), "[-- BEAM OPTIONS]"]
 
 
-def recipe_options(command: _Command) -> _Command:
+set_option = click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a key of the recipe.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, and nothing else, on stdout.")
+recipe_argument = click.argument("recipe", type=click.Path(), metavar="RECIPE")
+
+
+def run_options(command: _Command) -> _Command:
     """RECIPE, --out and --set, which most commands share."""
-    command = click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a key of the recipe.")(command)
-    command = click.option(
-        "--out",
-        required=True,
-        type=RunFolder(file_okay=False, path_type=Path),
-        metavar="RUN",
-        help="The run's folder, a local one.",
-    )(command)
-    return click.argument("recipe", type=click.Path(), metavar="RECIPE")(command)
+    folder = RunFolder(file_okay=False, path_type=Path)
+    out = click.option("--out", required=True, type=folder, metavar="RUN", help="The folder of the run, a local one.")
+    return recipe_argument(out(set_option(command)))
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -100,7 +99,7 @@ def main() -> None:
     Begin with:          mergedistill demo
     With a recipe:       mergedistill run recipe.toml --out runs/mine
     """
-    logging.getLogger().setLevel(os.environ.get("MERGEDISTILL_LOG", "ERROR"))  # Beam warns of what no user can act on
+    logging.getLogger().setLevel(os.environ.get("MERGEDISTILL_LOG", "ERROR"))  # Beam's warnings are about things no user can change
 
 
 @main.command()
@@ -109,63 +108,52 @@ def main() -> None:
 )
 @click.option("--quick", is_flag=True, help="Few steps: shows that everything works, not how well.")
 def demo(out: Path, quick: bool) -> None:
-    """The whole story on the bundled sample: four small teachers, one student, and a table.
+    """Run everything on the bundled sample: four small teachers, two students, and a table that compares them.
+
+    Each step is a command of this program. It is printed before it runs.
 
     \b
     Example:  mergedistill demo
     """
-    import shutil
+    from data.demo import commands, start_folder
 
-    from data import demo as story
-    from student.pretrain import pretrain as pretrain_teacher
-
-    if out.exists():
-        shutil.rmtree(out) if story.is_demo(out) else _refuse_folder(out)
-    recipe, sizes = story.write_recipe(out, quick=quick)
-    for language in recipe.corpora:
-        _step(f"prepare {language}")
-        for split, corpora in (("train", recipe.corpora), ("heldout", recipe.heldout)):
-            _prepare([story.sample_dump(language, split)], language, out / Path(corpora[language]).parent, 0, [])
-    for teacher in recipe.teachers:
-        _step(f"pretrain {teacher.name}")
-        language = teacher.languages[0]
-        folder = out / teacher.model
-        result = pretrain_teacher([recipe.locate_files(recipe.corpora[language])], language, folder, **sizes)
-        click.echo(f"{teacher.name}: vocabulary {result.vocab_size:,}, {result.steps} steps, loss {result.loss:.3f}")
-    _run(recipe, out, [])
-    _step("train the same student on gold labels alone")
-    gold = recipe.model_copy(update={"train": recipe.train.model_copy(update={"labels": "gold"})})
-    _train(gold, out, "student-gold", resume=False)
-    _score(recipe, out, ["student", "student-gold"])
-    _how_to_load(out / "student")
+    start_folder(out)
+    for command in commands(out, quick=quick):
+        _call(*command)
 
 
 @main.command(cls=BeamCommand)
 @click.argument("inputs", nargs=-1, required=True, type=click.Path(), metavar="INPUT...")
 @click.option("--language", required=True, help="Language code of the text, as de.")
 @click.option("--out", required=True, type=click.Path(), metavar="FOLDER", help="Where the article shards go: a new folder or URI.")
-@click.option("--heldout", "heldout_percent", type=click.FloatRange(0, 50), default=0.0, metavar="PERCENT")
+@click.option("--heldout", type=click.FloatRange(0, 50), default=0.0, metavar="PERCENT", help="Articles that go into FOLDER/heldout.")
 @click.option(
     "--max-unparseable",
     type=click.FloatRange(0, 1),
     default=0.01,
     show_default=True,
     metavar="SHARE",
-    help="Fail if more of an input's articles than this share, and more than ten, cannot be parsed.",
+    help="Fail if more than ten, and more than this share, of an input's articles cannot be parsed.",
 )
+@json_option
 @click.pass_context
 def prepare(
-    ctx: click.Context, inputs: Sequence[str], language: str, out: str, heldout_percent: float, max_unparseable: float
+    ctx: click.Context, inputs: Sequence[str], language: str, out: str, heldout: float, max_unparseable: float, as_json: bool
 ) -> None:
     """Turn Wikipedia dumps, WikiExtractor output, Parquet or plain text into article shards.
 
     Reads MediaWiki XML (.xml, .bz2, .gz), WikiExtractor output (<doc …> and JSONL, plain or compressed), Parquet with a column
-    "text", and plain text with blank lines between articles. --heldout puts that share of the articles into FOLDER/heldout.
+    "text", and plain text with blank lines between articles.
 
     \b
     Example:  mergedistill prepare dewiki.xml.bz2 --language de --out corpora/de --heldout 1
     """
-    _prepare(inputs, language, out, heldout_percent, ctx.meta.get("beam", []), max_unparseable)
+    from pipeline.prepare import prepare as prepare_corpus
+
+    report = prepare_corpus(
+        inputs, language, out, heldout_percent=heldout, max_unparseable=max_unparseable, beam_args=ctx.meta.get("beam", [])
+    )
+    _print(report.table(out), as_json)
 
 
 @main.command()
@@ -176,31 +164,37 @@ def prepare(
 @click.option(
     "--family",
     type=click.Choice(["wordpiece", "unigram", "bpe", "byte-level"]),
-    default=None,
     show_default="wordpiece",
     help="The kind of vocabulary that is trained from the text.",
 )
-@click.option("--vocab-size", type=int, default=None, show_default="8000", help="Tokens at most, special tokens included.")
+@click.option("--vocab-size", type=int, show_default="8000", help="Largest number of tokens, special tokens included.")
 @click.option(
     "--tokenizer",
     type=click.Path(path_type=Path),
-    default=None,
     metavar="PATH",
-    help="Use this tokenizer as it is, and train none: an HF folder, a tokenizer.json, a vocab.txt or a SentencePiece .model.",
+    help="Use this tokenizer and train none: an HF folder, a tokenizer.json, a vocab.txt or a SentencePiece .model.",
 )
 @click.option("--layers", type=int, default=2, show_default=True)
 @click.option("--hidden-size", type=int, default=256, show_default=True)
 @click.option("--heads", type=int, default=4, show_default=True)
-@click.option("--steps", type=int, default=None, help="Optimizer steps; three passes over the text unless given.")
-@click.option(
-    "--special-token", "special_tokens", multiple=True, metavar="ROLE=ID", help="Give pad, unk, cls, sep or mask this id."
-)
+@click.option("--steps", type=int, show_default="three passes over the text", help="Optimizer steps.")
+@click.option("--tokens-per-batch", type=int, default=4096, show_default=True, help="Of an optimizer step, padding included.")
+@click.option("--special-token", "special_tokens", multiple=True, metavar="ROLE=ID", help="Give pad, unk, cls, sep or mask this id.")
 @click.option("--seed", type=int, default=0, show_default=True)
-@click.option("--resume", is_flag=True, help="Go on from the newest checkpoint of an interrupted call.")
-def pretrain(corpora: Sequence[str], language: str, out: Path, special_tokens: Sequence[str], **settings: Any) -> None:
-    """Train a small teacher from article shards: its own vocabulary or a given tokenizer, a masked LM, gold labels only.
+@click.option("--resume", is_flag=True, help="Continue from the newest checkpoint of an interrupted call.")
+@json_option
+def pretrain(
+    corpora: Sequence[str],
+    language: str,
+    out: Path,
+    special_tokens: Sequence[str],
+    resume: bool,
+    as_json: bool,
+    **settings: Any,
+) -> None:
+    """Train a small teacher from article shards: a masked LM on gold labels, with a new vocabulary or a given tokenizer.
 
-    A given tokenizer that lacks a pad, unk, cls, sep or mask token gets it after its last id; all other ids stay.
+    If a given tokenizer has no pad, unk, cls, sep or mask token, it gets one after its last id. All other ids stay the same.
 
     \b
     Example:  mergedistill pretrain 'corpora/de/*.parquet' --language de --out teachers/de
@@ -208,165 +202,203 @@ def pretrain(corpora: Sequence[str], language: str, out: Path, special_tokens: S
               mergedistill pretrain 'corpora/de/*.parquet' --language de --out teachers/de --tokenizer published/spiece.model
               mergedistill pretrain 'corpora/de/*.parquet' --language de --out teachers/de --special-token mask=0
     """
+    from student.pretrain import PretrainSettings
     from student.pretrain import pretrain as pretrain_teacher
 
     try:
         ids = {role: int(place) for role, place in (token.split("=") for token in special_tokens)}
     except ValueError:
         raise click.BadParameter("expected ROLE=ID, as mask=0", param_hint="--special-token") from None
-    result = pretrain_teacher(list(corpora), language, out, special_token_ids=ids, **settings)
-    click.echo(
-        f"{out}: a teacher of {result.vocab_size:,} tokens, loss {result.loss:.3f} after {result.steps} steps; name it in a recipe"
-    )
+    result = pretrain_teacher(corpora, language, out, PretrainSettings(special_token_ids=ids, **settings), resume=resume)
+    _print(result.table(), as_json)
 
 
 @main.command(cls=BeamCommand)
-@recipe_options
-@click.option("--report", is_flag=True, help="Also compare the ways to tokenize, and draw the pictures.")
+@run_options
+@click.option("--report", is_flag=True, help="Compare the ways to tokenize, and draw the pictures.")
+@json_option
 @click.pass_context
-def vocab(ctx: click.Context, recipe: str, out: Path, settings: Sequence[str], report: bool) -> None:
-    """Merge the teachers' vocabularies: the union, the teacher maps, the student's tokenizer.
+def vocab(ctx: click.Context, recipe: str, out: Path, settings: Sequence[str], report: bool, as_json: bool) -> None:
+    """Merge the teachers' vocabularies: the union, the teachers' maps, the student's tokenizer.
 
-    With --report, after predict: counts the pieces that training shows, writes the tokenizer restricted to them, and says how often
-    the union's tokenizer, the restricted and the routed one (each language's own teacher) agree.
+    With --report, after predict: counts the pieces that training shows, writes a tokenizer that is restricted to them, and measures
+    how often three tokenizers agree: the union's, the restricted one, and each language's own teacher's (routed).
 
     \b
     Example:  mergedistill vocab recipe.toml --out runs/mine
               mergedistill vocab recipe.toml --out runs/mine --report
     """
-    loaded, beam = _load(recipe, settings), ctx.meta.get("beam", [])
-    _vocab(loaded, out, beam)
-    if report:
-        _report_vocabulary(loaded, out, beam)
+    from pipeline.vocabulary import make_vocabulary
+    from pipeline.vocabulary_report import report_vocabulary
+
+    run, beam_args = _open(recipe, out, settings), ctx.meta.get("beam", [])
+    result = make_vocabulary(run, beam_args=beam_args)
+    _print(report_vocabulary(run, beam_args=beam_args).table(run.vocabulary) if report else result.table(), as_json)
 
 
 @main.command()
-@click.argument("recipe", type=click.Path(), metavar="RECIPE")
+@recipe_argument
 @click.option(
     "--out",
     type=RunFolder(file_okay=False, path_type=Path),
-    default=None,
     metavar="RUN",
-    help="The run's folder: what it has already is not counted.",
+    help="The folder of the run: units that it has already are not counted.",
 )
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a key of the recipe.")
+@set_option
 @click.option(
     "--rate",
     type=click.FloatRange(min=0, min_open=True),
-    default=None,
     show_default="measured here",
     metavar="TFLOPS",
-    help="What a process of the machine that will do the work reaches.",
+    help="What one process reaches on the machine that will do the work.",
 )
-def estimate(recipe: str, out: Path | None, settings: Sequence[str], rate: float | None) -> None:
-    """What predict has to do and what it will cost, before it runs.
+@json_option
+def estimate(recipe: str, out: Path | None, settings: Sequence[str], rate: float | None, as_json: bool) -> None:
+    """Say what predict has to do and what it will cost, before it runs.
 
     Reads the footers of the article shards and a few hundred articles of each corpus, and runs each teacher for some seconds. Units
-    and articles are exact; ± is half of a 95% interval of windows, masked positions and PFLOPs. Hours are of one process, the loading
-    of the teacher and the writing of shards left out.
+    and articles are exact; ± is half of a 95% interval of windows, masked positions and PFLOPs. Hours are those of one process. They
+    do not include loading the teacher and writing the shards.
 
     \b
     Example:  mergedistill estimate recipe.toml
               mergedistill estimate recipe.toml --out runs/mine --rate 150
     """
-    _estimate(_load(recipe, settings), out, rate)
+    from data.recipe_file import load_recipe
+    from pipeline.estimate import estimate as estimate_units
+
+    found = estimate_units(load_recipe(recipe, settings), folder=out, rate=None if rate is None else rate * 1e12)
+    _print(found.table(), as_json)
 
 
 @main.command(cls=BeamCommand)
-@recipe_options
-@click.option("--teacher", "teachers", multiple=True, metavar="NAME", help="Only this teacher (may be given again).")
+@run_options
+@click.option("--teacher", "teachers", multiple=True, metavar="NAME", help="Only this teacher (may be given more than once).")
+@json_option
 @click.pass_context
-def predict(ctx: click.Context, recipe: str, out: Path, settings: Sequence[str], teachers: Sequence[str]) -> None:
-    """Stage 1: run the teachers, write their top-k logits. Run it again after a failure: it computes what is missing.
+def predict(ctx: click.Context, recipe: str, out: Path, settings: Sequence[str], teachers: Sequence[str], as_json: bool) -> None:
+    """Stage 1: run the teachers, write their top-k logits. After a failure, run it again: it computes what is missing.
 
     \b
     Example:  mergedistill predict recipe.toml --out runs/mine
               mergedistill predict recipe.toml --out runs/mine -- --direct_num_workers=2 --direct_running_mode=multi_processing
     """
-    _predict(_load(recipe, settings), out, ctx.meta.get("beam", []), teachers)
+    from pipeline.predict import predict as predict_units
+
+    result = predict_units(_open(recipe, out, settings), teachers=teachers, beam_args=ctx.meta.get("beam", []))
+    _print(result.table(), as_json)
 
 
 @main.command()
 @click.argument("predictions", type=click.Path(), metavar="PREDICTIONS")
+@click.option("--vocab", type=click.Path(path_type=Path), show_default="the run's", metavar="FOLDER", help="The union vocabulary.")
 @click.option("--json", "as_json", is_flag=True, help="The report as JSON on stdout.")
-@click.option("--sample", type=click.IntRange(min=1), metavar="N", help="A quick look: every footer, but N row groups alone.")
+@click.option("--sample", type=click.IntRange(min=1), metavar="N", help="A quick look: every footer, but only N row groups.")
 @click.pass_context
-def validate(ctx: click.Context, predictions: str, as_json: bool, sample: int | None) -> None:
+def validate(ctx: click.Context, predictions: str, vocab: Path | None, as_json: bool, sample: int | None) -> None:
     """Check every rule of the shard contract on every row. Exit code 0: sound; 1: faults; 2: cannot be read.
 
-    --sample N reads N row groups spread over the files, beside every footer, and the report says so.
+    --sample N reads N row groups, spread over the files, and every footer. The report says so.
 
     \b
     Example:  mergedistill validate runs/mine/predictions
               mergedistill validate runs/mine/predictions --json > report.json
               mergedistill validate s3://bucket/mine/predictions --sample 100
     """
-    ctx.exit(_validate(predictions, as_json, sample))
+    from tqdm import tqdm
+
+    from data.validation.folder_rules import union_facts
+    from data.validation.validate import render
+    from data.validation.validate import validate as validate_shards
+
+    with tqdm(desc="validate", unit="file", leave=False, delay=1) as bar:
+
+        def on_file(done: int, total: int, name: str) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        facts = union_facts(vocab or Path(predictions).parent / "vocab")
+        report = validate_shards(predictions, vocabulary=facts, on_file=on_file, sample=sample)
+    text = json.dumps(report.to_json(), indent=2, ensure_ascii=False) if as_json else render(report)
+    click.echo(text, err=report.error is not None and not as_json)
+    ctx.exit(report.exit_code)
 
 
 @main.command()
-@recipe_options
-@click.option("--rows", type=click.IntRange(min=1), default=100, show_default=True, help="How many rows are made again.")
+@run_options
+@click.option("--rows", type=click.IntRange(min=1), default=100, show_default=True, help="How many rows are computed again.")
 @click.option(
     "--tolerance",
     type=click.FloatRange(min=0),
-    default=None,
     show_default="0.05 for float32, 0.5 for bfloat16",
-    help="The largest difference of logits that is rounding.",
+    help="The largest difference of logits that counts as rounding.",
 )
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the draw.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the random choice of rows.")
+@json_option
 @click.pass_context
-def audit(
-    ctx: click.Context, recipe: str, out: Path, settings: Sequence[str], rows: int, tolerance: float | None, seed: int
-) -> None:
-    """Make rows of the cache again from their articles, with the teacher itself, and compare. Exit code 0: sound; 1: faults.
+def audit(ctx: click.Context, recipe: str, out: Path, settings: Sequence[str], as_json: bool, **options: Any) -> None:
+    """Compute rows of the cache again with the teachers, and compare. Exit code 0: sound; 1: faults.
 
-    The rows are drawn at random from all shards. Inputs, masks and gold ids must be the same; logits may differ by rounding. |Δ| is of
-    the ids that are in both top k; the gap says how far an id that one of them misses stands above its last.
+    The rows are drawn at random from all shards. Inputs, masks and gold ids must be the same; logits may differ by rounding. |Δ| is the
+    difference of logits of ids that are in both top k. The gap is how much likelier than the last id of its top k an id is that is in
+    one of them only.
 
     \b
     Example:  mergedistill audit recipe.toml --out runs/mine
               mergedistill audit recipe.toml --out runs/mine --rows 1000 --seed 1
     """
-    ctx.exit(_audit(_load(recipe, settings), out, rows, tolerance, seed))
+    from pipeline.audit import audit as audit_rows
+
+    result = audit_rows(_open(recipe, out, settings), **options)
+    _print(result.table(), as_json)
+    ctx.exit(0 if result.sound else 1)
 
 
 @main.command()
-@recipe_options
+@run_options
 @click.option("--student", "name", default="student", show_default=True, help="The student's folder below RUN.")
-@click.option("--resume", is_flag=True, help="Go on from the newest checkpoint.")
-def train(recipe: str, out: Path, settings: Sequence[str], name: str, resume: bool) -> None:
+@click.option("--resume", is_flag=True, help="Continue from the newest checkpoint.")
+@json_option
+def train(recipe: str, out: Path, settings: Sequence[str], name: str, resume: bool, as_json: bool) -> None:
     """Stage 2: train the student on the cached predictions; then score it on the held-out articles.
+
+    The table also shows the other students of the run that were scored on the same articles.
 
     \b
     Example:  mergedistill train recipe.toml --out runs/mine
               mergedistill train recipe.toml --out runs/mine --student gold --set train.labels=gold
     """
-    loaded = _load(recipe, settings)
-    _train(loaded, out, name, resume=resume)
-    _score(loaded, out, [name])
-    _how_to_load(out / name)
+    from student.train_student import student_table, train_student
+
+    run = _open(recipe, out, settings)
+    _print(student_table(run, train_student(run, name, resume=resume)), as_json)
 
 
 @main.command(cls=BeamCommand)
-@recipe_options
+@run_options
 @click.pass_context
 def run(ctx: click.Context, recipe: str, out: Path, settings: Sequence[str]) -> None:
-    """vocab, predict, validate and train in turn. Run it again after a failure: it goes on where it stopped.
+    """Run vocab, predict, validate and train in turn. After a failure, run it again: it continues where it stopped.
 
     \b
     Example:  mergedistill run recipe.toml --out runs/mine
     """
-    loaded = _load(recipe, settings)
-    _run(loaded, out, ctx.meta.get("beam", []))
-    _score(loaded, out, ["student"])
-    _how_to_load(out / "student")
+    common = [recipe, "--out", str(out), *(part for setting in settings for part in ("--set", setting))]
+    beam = ["--", *ctx.meta["beam"]] if "beam" in ctx.meta else []
+    predictions = _open(recipe, out, settings).predictions
+    _call("vocab", *common, *beam)
+    _call("predict", *common, *beam)
+    if _call("validate", predictions, "--vocab", str(out / "vocab")):
+        raise click.ClickException(f"{predictions} is not sound; nothing was trained")
+    _call("vocab", *common, "--report", *beam)
+    _call("train", *common, *(["--resume"] if (out / "student").exists() else []))
 
 
 @main.command("recipe")
 @click.option("--schema", is_flag=True, help="Print the JSON Schema of recipes, for editors and CI.")
+@set_option
 @click.argument("path", required=False, type=click.Path(), metavar="[RECIPE]")
-def recipe_command(schema: bool, path: str | None) -> None:
+def recipe_command(schema: bool, settings: Sequence[str], path: str | None) -> None:
     """Check a recipe and print it with every default filled in; or print the JSON Schema of recipes.
 
     \b
@@ -374,199 +406,31 @@ def recipe_command(schema: bool, path: str | None) -> None:
               mergedistill recipe --schema > recipe.schema.json
     """
     from data.recipe import Recipe
+    from data.recipe_file import load_recipe
 
     if schema:
         click.echo(json.dumps(Recipe.model_json_schema(), indent=2))
     elif path:
-        click.echo(_load(path, ()).model_dump_json(indent=2))
+        click.echo(load_recipe(path, settings).model_dump_json(indent=2))
     else:
         raise click.UsageError("give a RECIPE, or --schema")
 
 
-def _load(path: str, settings: Sequence[str]) -> "Recipe":
+def _open(recipe: str, out: Path, settings: Sequence[str]) -> "Run":
     from data.recipe_file import load_recipe
+    from data.run import Run
 
-    return load_recipe(path, settings)
-
-
-def _prepare(
-    inputs: Sequence[str],
-    language: str,
-    out: str | Path,
-    heldout_percent: float,
-    beam: Sequence[str],
-    max_unparseable: float = 0.01,
-) -> None:
-    from pipeline.prepare import prepare as prepare_corpus
-
-    report = prepare_corpus(
-        list(inputs), language, str(out), heldout_percent=heldout_percent, max_unparseable=max_unparseable, beam_args=list(beam)
-    )
-    skipped = ", ".join(f"{count:,} {reason}" for reason, count in sorted(report.skipped.items())) or "none"
-    click.echo(f"{out}: {report.articles:,} articles in {len(report.shards)} shards (skipped: {skipped})")
+    return Run(recipe=load_recipe(recipe, settings), folder=out)
 
 
-def _vocab(recipe: "Recipe", out: Path, beam: Sequence[str]) -> None:
-    from pipeline.vocabulary import make_vocabulary
-    from vocab.folder import teacher_table
-
-    union, teachers = make_vocabulary(recipe, out, beam_args=beam)
-    _table(*teacher_table(teachers))
-    for row in teachers:
-        if row.loses:
-            click.echo(
-                f"{row.teacher} {row.normaliser.describe()}: the student will see {' and '.join(row.loses)}, which it never saw"
-            )
-    click.echo(f"{out / 'vocab'}: a union of {union.size:,} pieces from {len(teachers)} teachers")
+def _call(*command: str) -> Any:
+    """Run a command of this program as a user would, after printing it; the exit code."""
+    click.secho(f"\n$ mergedistill {shlex.join(command)}", bold=True, err=True)
+    return main.main([*command], standalone_mode=False)
 
 
-def _report_vocabulary(recipe: "Recipe", out: Path, beam: Sequence[str]) -> None:
-    from pipeline.vocabulary_report import agreement_table, report_vocabulary
-
-    report = report_vocabulary(recipe, out, beam_args=beam)
-    _table(*agreement_table(report.agreement))
-    click.echo(
-        "Pieces a word and unk: routed / union / restricted. Never trained (never in this language): share of the union's pieces."
-    )
-    click.echo(
-        f"{out / 'vocab/report'}: pictures and report.json; {out / 'vocab/restricted'}: the tokenizer of the {report.trained:,} pieces of "
-        f"{report.pieces:,} that training shows (counted in the {report.counted})"
-    )
-
-
-def _predict(recipe: "Recipe", out: Path, beam: Sequence[str], teachers: Sequence[str] = ()) -> None:
-    from data.manifest import language_table
-    from pipeline.predict import predict as predict_units
-
-    result = predict_units(recipe, out, teachers=teachers, beam_args=beam)
-    each = result.bytes / max(result.masked_positions, 1)
-    _table(*language_table(result.languages))
-    click.echo(
-        f"{result.folder}: {result.units:,} units, {result.computed:,} computed now in {result.seconds:,.1f} s; "
-        f"{result.masked_positions:,} masked positions, {each:.1f} bytes each"
-    )
-
-
-def _validate(predictions: str, as_json: bool = False, sample: int | None = None, *, union: Path | None = None) -> int:
-    from tqdm import tqdm
-
-    from data.validation.validate import UnionFacts, render
-    from data.validation.validate import validate as validate_shards
-    from vocab.folder import load_union
-
-    vocabulary = None
-    folder = union or Path(predictions).parent / "vocab"
-    if (folder / "union.json").exists():
-        merged = load_union(folder)
-        vocabulary = UnionFacts(size=merged.size, links={link.teacher: (link.size, link.fingerprint) for link in merged.links})
-    with tqdm(desc="validate", unit="file", leave=False, delay=1) as bar:
-
-        def on_file(done: int, total: int, name: str) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
-        report = validate_shards(predictions, vocabulary=vocabulary, on_file=on_file, sample=sample)
-    text = json.dumps(report.to_json(), indent=2, ensure_ascii=False) if as_json else render(report)
-    click.echo(text, err=report.error is not None and not as_json)
-    return report.exit_code
-
-
-def _estimate(recipe: "Recipe", out: Path | None, rate: float | None) -> None:
-    from pipeline.estimate import HEADER, has_vocabulary, render, total
-    from pipeline.estimate import estimate as estimate_units
-
-    found = estimate_units(recipe, run=out, rate=None if rate is None else rate * 1e12)
-    _table(HEADER, render(found))
-    survey, finished = total(found), sum(row.finished for row in found)
-    click.echo(
-        f"From {survey.articles_read:,} of {survey.articles:,} articles; {finished:,} units are there already. TFLOPS: "
-        f"{'as given' if rate else 'measured here'}, of one process."
-    )
-    known = out is not None and has_vocabulary(out)
-    if not known and recipe.vocabulary.method != "union":
-        click.echo(f"The vocabulary is still to be chosen ({recipe.vocabulary.method}); counted as if every piece were in it.")
-    if out is not None and known and not any(row.units for row in found):
-        click.echo(f"Next: mergedistill validate {recipe.shards_below(out, 'predictions')}")
-    else:
-        click.echo(f"Next: mergedistill {'predict' if known else 'vocab'} RECIPE --out {out or 'RUN'}")
-
-
-def _audit(recipe: "Recipe", out: Path, rows: int, tolerance: float | None, seed: int) -> int:
-    from pipeline.audit import HEADER, render, verdict
-    from pipeline.audit import audit as audit_rows
-
-    found = audit_rows(recipe, out, rows=rows, tolerance=tolerance, seed=seed)
-    _table(HEADER, render(found))
-    click.echo(verdict(found))
-    return 0 if all(row.sound for row in found) else 1
-
-
-def _train(recipe: "Recipe", out: Path, name: str, *, resume: bool) -> None:
-    from student.train_student import train_student
-
-    result = train_student(recipe, out, name, resume=resume)
-    steps = f"{result.steps:,} steps"
-    click.echo(f"{result.out}: {'was trained already' if result.already_finished else 'trained'}, {steps}")
-
-
-def _run(recipe: "Recipe", out: Path, beam: Sequence[str]) -> None:
-    _step("vocab")
-    _vocab(recipe, out, beam)
-    _step("predict")
-    _predict(recipe, out, beam)
-    _step("validate")
-    predictions = recipe.shards_below(out, "predictions")
-    if _validate(predictions, union=out / "vocab"):
-        raise click.ClickException(f"{predictions} is not sound; nothing was trained")
-    _step("vocab --report")
-    _report_vocabulary(recipe, out, beam)
-    _step("train the student on gold and teacher labels")
-    _train(recipe, out, "student", resume=(out / "student").exists())
-
-
-def _score(recipe: "Recipe", out: Path, names: Sequence[str]) -> None:
-    """Score students on the held-out articles, beside their teachers, in one table."""
-    from student.heldout import score_table
-    from student.train_student import evaluate_student
-
-    if not recipe.heldout:
-        click.echo("The recipe names no [heldout] articles: nothing was scored.")
-        return
-    results = {name: evaluate_student(recipe, out, name) for name in names}
-    click.echo("")
-    _table(*score_table(results))
-    click.echo("RDT: relative deviation from the teacher, of accuracy; positive means that the student is better.\n")
-
-
-def _how_to_load(folder: Path) -> None:
-    click.echo(f"The student is in {folder}. Load it:\n")
-    click.echo("from transformers import AutoModelForMaskedLM, AutoTokenizer")
-    click.echo(f'tokenizer = AutoTokenizer.from_pretrained("{folder}")')
-    click.echo(f'model = AutoModelForMaskedLM.from_pretrained("{folder}")')
-
-
-def _refuse_folder(out: Path) -> None:
-    from vocab.errors import InputError
-
-    raise InputError(f"{out}: exists and is no demo's folder; expected a new folder or an earlier demo's: give another --out")
-
-
-def _step(title: str) -> None:
-    click.secho(f"── {title}", bold=True, err=True)
-
-
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """A table on stdout: the first column to the left, numbers to the right."""
-    lines = [tuple(header), *rows]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
-    for index, line in enumerate(lines):
-        cells = [
-            cell.ljust(width) if column == 0 else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ]
-        click.echo("  ".join(cells).rstrip())
-        if index == 0:
-            click.echo("  ".join("─" * width for width in widths))
+def _print(table: "Table", as_json: bool) -> None:
+    click.echo(table.json() if as_json else table.text())
 
 
 if __name__ == "__main__":

@@ -71,3 +71,18 @@ def read_articles(location: str, row_groups: range | None = None) -> Iterator[tu
                 )
             yield (str(doc_id) if doc_id is not None else f"{PurePosixPath(split(location)[1]).stem}:{row}"), text
             row += 1
+
+
+def group_row_groups(rows: list[int], unit_articles: int) -> list[tuple[int, int]]:
+    """Group the row groups of an article shard into units: (first row group, number of row groups) of each unit.
+
+    rows           articles of each row group
+    unit_articles  a unit ends with the row group with which it reaches this number of articles
+    """
+    units, first, articles = [], 0, 0
+    for group, count in enumerate(rows):
+        articles += count
+        if articles >= unit_articles or group == len(rows) - 1:
+            units.append((first, group + 1 - first))
+            first, articles = group + 1, 0
+    return units

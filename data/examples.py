@@ -4,7 +4,6 @@ Randomness comes from identity: a window's masks are drawn from SHAKE-256 over (
 same on any machine, runner, process and order, whatever numpy's version. Legend: T tokens, M masked, V the teacher's vocabulary.
 """
 
-import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from data.contract import GOLD_SCHEMA
+from data.random_bits import random_bits
 from data.recipe import Examples as ExampleSettings
 from data.shards import list_column
 from vocab.roles import Roles
@@ -82,7 +82,7 @@ def make_examples(
             counters["windows"] += 1
             groups = words[start:stop][candidates - 1] if whole_word else candidates
             for masking in range(settings.maskings):
-                draws = _draws(seed, doc_id, window, masking, 2 * len(candidates))
+                draws = random_bits(2 * len(candidates), seed, doc_id, window, masking)
                 chosen = select_positions(candidates, groups, settings.mask_rate, draws[: len(candidates)])
                 counters["tokens"] += len(tokens)
                 counters["masked_positions"] += len(chosen)
@@ -166,12 +166,6 @@ def gold_table(examples: list[Example]) -> pa.Table:
 
 def _flat(arrays: list[NDArray[Any]]) -> NDArray[Any]:
     return np.concatenate(arrays) if arrays else np.zeros(0, dtype=np.uint32)
-
-
-def _draws(seed: int, doc_id: str, window: int, masking: int, count: int) -> NDArray[np.uint64]:
-    """`count` random 64-bit numbers that depend on nothing but their arguments."""
-    identity = f"{seed}\0{doc_id}\0{window}\0{masking}".encode()
-    return np.frombuffer(hashlib.shake_256(identity).digest(8 * count), dtype="<u8")
 
 
 def tokenise(

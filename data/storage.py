@@ -11,9 +11,10 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from itertools import groupby
 from pathlib import Path
 from typing import TypeVar
 
@@ -25,6 +26,7 @@ from vocab.errors import InputError
 
 TEMPORARY_SUFFIX = ".partial"  # never ".parquet", so that no reader's glob finds a file that is being written
 _OBJECT_STORES = ("s3", "gcs", "abfs")  # an upload is seen when it is complete; a rename would be a copy and a removal
+_FEW = 4  # files that are looked up one by one; a listing costs a request for every thousand files of the folder
 _REQUESTS = 32  # under way at once, where each waits for a network
 
 _Result = TypeVar("_Result")
@@ -118,6 +120,21 @@ def list_files(folder: str, *, recursive: bool = False) -> list[fs.FileInfo]:
     except OSError as error:
         raise storage_fault(folder, error, local=True) or error from None
     return [info for info in infos if info.type == fs.FileType.File]
+
+
+def existing_files(locations: set[str]) -> Iterator[str]:
+    """Those of the locations that are files now: found by one listing of each folder, or by name where few are asked for."""
+    for folder, group in groupby(sorted(locations), key=lambda location: split(location)[0]):
+        wanted = {split(location)[1]: location for location in group}
+        if len(wanted) > _FEW:
+            infos = list_files(folder)
+        else:
+            filesystem, path = resolve(folder)
+            try:
+                infos = filesystem.get_file_info([f"{path}/{name}" for name in wanted])
+            except OSError as error:
+                raise storage_fault(folder, error) or error from None
+        yield from (wanted[info.base_name] for info in infos if info.type == fs.FileType.File and info.base_name in wanted)
 
 
 def _has_magic(part: str) -> bool:

@@ -20,13 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from data.articles import open_article_shard, read_articles
+from data.articles import group_row_groups, open_article_shard, read_articles
 from data.examples import tokenise
 from data.recipe import Recipe
 from data.storage import join, require_files, resolve, write_text, write_whole
 from pipeline.beam.progress import watch_files
 from pipeline.beam.staging import remove_staging, staging_folder
-from pipeline.teacher.plan import group_row_groups
 from vocab.teacher_vocabulary import TeacherVocabulary
 
 _TOKENS_PER_SUM = 1 << 20  # gathered before they are counted: an array of V zeros an article would cost more than its tokens

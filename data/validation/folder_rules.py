@@ -3,11 +3,13 @@
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from data.validation.report import Fault
 from data.validation.shard_rules import ShardCheck
 from data.validation.window_rules import Articles, check_across
+from vocab.folder import load_union
 
 OWN_FIELDS = ("union", "teacher.tokenizer", "teacher.weights")  # of an identity: those in which teachers differ
 
@@ -117,3 +119,11 @@ def _groups(checks: Iterable[ShardCheck], key: Callable[[ShardCheck], Hashable])
     for check in checks:
         groups[key(check)].append(check)
     yield from groups.values()
+
+
+def union_facts(vocabulary: Path) -> UnionFacts | None:
+    """What the rules need of the union vocabulary in a folder. None if the folder holds none."""
+    if not (vocabulary / "union.json").exists():
+        return None
+    union = load_union(vocabulary)
+    return UnionFacts(size=union.size, links={link.teacher: (link.size, link.fingerprint) for link in union.links})

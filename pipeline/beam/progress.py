@@ -4,18 +4,15 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from itertools import groupby
 
 from pyarrow import fs
 from tqdm import tqdm
 
-from data.storage import list_files, resolve, split
-from data.storage_faults import storage_fault
+from data.storage import existing_files, resolve
 from vocab.errors import InputError
 
 POLL_SECONDS = 0.5
 LOG_SECONDS = 15.0  # where stderr is a log and not a terminal
-_FEW = 4  # files that are asked for one by one; a folder's listing costs a request for every thousand files in it
 
 
 @contextmanager
@@ -54,7 +51,7 @@ def watch_files(outputs: Sequence[str], *, description: str, unit: str, show: bo
     remaining = set(outputs)
 
     def look() -> tuple[int, str]:
-        remaining.difference_update([*existing(remaining)])
+        remaining.difference_update([*existing_files(remaining)])
         return len(outputs) - len(remaining), ""
 
     return polled_bar(len(outputs), look, description=description, unit=unit, show=show)
@@ -68,21 +65,6 @@ def watch_staging(staging: str, sizes: Mapping[str, int], *, show: bool = True) 
         return position, f"{parts}/{len(sizes)} parts"
 
     return polled_bar(sum(sizes.values()), look, description="prepare", unit="B", show=show)
-
-
-def existing(outputs: set[str]) -> Iterator[str]:
-    """Those of `outputs` that are files now: by one listing a folder, or by name where few are asked for."""
-    for folder, group in groupby(sorted(outputs), key=lambda location: split(location)[0]):
-        wanted = {split(location)[1]: location for location in group}
-        if len(wanted) > _FEW:
-            infos = list_files(folder)
-        else:
-            filesystem, path = resolve(folder)
-            try:
-                infos = filesystem.get_file_info([f"{path}/{name}" for name in wanted])
-            except OSError as error:
-                raise storage_fault(folder, error) or error from None
-        yield from (wanted[info.base_name] for info in infos if info.type == fs.FileType.File and info.base_name in wanted)
 
 
 def bytes_read(staging: str, sizes: Mapping[str, int]) -> tuple[int, int]:

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import pyarrow.parquet as pq
 
-from data.articles import open_article_shard
+from data.articles import group_row_groups, open_article_shard
 from data.contract import ShardPath
 from data.identity import Identity, differences
 from data.recipe import Recipe
@@ -114,17 +114,6 @@ def _units(
                             output=path.below(predictions),
                         )
                     )
-    return units
-
-
-def group_row_groups(rows: list[int], unit_articles: int) -> list[tuple[int, int]]:
-    """(first row group, row groups) of each unit: whole row groups until a unit holds at least `unit_articles` rows."""
-    units, first, held = [], 0, 0
-    for group, count in enumerate(rows):
-        held += count
-        if held >= unit_articles or group == len(rows) - 1:
-            units.append((first, group + 1 - first))
-            first, held = group + 1, 0
     return units
 
 

@@ -21,6 +21,7 @@ from hypothesis import given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
 
+from data.articles import group_row_groups
 from data.examples import Example
 from data.manifest import listed_shards
 from data.recipe import Recipe
@@ -30,7 +31,6 @@ from data.shards import leaf, list_shards, open_shard, read_shards
 from data.validation.validate import UnionFacts, validate
 from pipeline.predict import predict
 from pipeline.teacher.files import teacher_folder
-from pipeline.teacher.plan import group_row_groups
 from pipeline.teacher.to_union import Spelling, to_union
 from pipeline.token_counts import count_tokens
 from tests.support.factories import TEXTS, article_shard, articles, save_teacher, two_language_recipe, word_pieces
