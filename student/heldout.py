@@ -1,6 +1,6 @@
-"""Held-out scores: the student and its teachers on the same masked positions, and how far apart they are (RDT).
+"""Held-out scores: the student and its teachers on the same masked positions, and the deviation between them (RDT).
 
-The teacher's side costs nothing: its loss and its accuracy lie in the shards. Legend: M masked positions.
+The teachers are not run: their loss and accuracy follow from the shards. Legend: M masked positions.
 """
 
 import json
@@ -17,6 +17,7 @@ import torch
 
 from data.shards import Shard
 from data.storage import write_text
+from data.table import Column, Table, Value
 from student.hardware import autocast
 from student.training.batch import GOLD_COLUMNS, TEACHER_COLUMNS, Batch, Columns, batch_bounds, make_batch
 from student.training.masked_head import MaskedLM
@@ -28,7 +29,7 @@ FILE = "heldout.json"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Score:
-    """One (language, teacher) pair's held-out rows. Losses are means over positions of −log p(gold), in nats."""
+    """The held-out rows of one language and teacher. A loss is the mean of −log p(gold) over masked positions, in nats."""
 
     language: str
     teacher: str
@@ -37,12 +38,12 @@ class Score:
     student_accuracy: float  # share of positions
     teacher_loss: float | None  # None: gold-only shards
     teacher_accuracy: float | None
-    rdt: float | None  # percent, of accuracy: positive means the student is better; None too if the teacher is never right
+    rdt: float | None  # percent, of accuracy; positive: the student is better. None without a teacher, or if it is never right
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Heldout:
-    """All pairs, and the mean over languages of their RDT (a language's is the mean over its teachers)."""
+    """The scores of all languages and teachers, and their mean RDT (see `mean_rdt`)."""
 
     scores: tuple[Score, ...]
     mean_rdt: float | None
@@ -60,13 +61,11 @@ def score(
 ) -> Heldout:
     """Score a masked LM over the union vocabulary on held-out shards, row group by row group.
 
-    tokens_per_batch counts padding. The order is that of the files, so two runs on one machine give the same numbers. No shard
-    at all is an InputError.
+    tokens_per_batch includes padding. The rows are read in the order of the files, so two calls on one machine give the same numbers.
+    An empty list of shards is an InputError.
     """
     if not shards:
-        raise InputError(
-            "found no held-out shard; expected some below heldout/: name [heldout] articles in the recipe, then predict"
-        )
+        raise InputError("found no held-out shard; expected some in heldout/: name [heldout] articles in the recipe, then predict")
     device = next(model.parameters()).device
     module = MaskedLM(model, "renormalise")
     was_training = model.training
@@ -90,7 +89,7 @@ def relative_deviation(student: float, teacher: float) -> float | None:
 
 
 def mean_rdt(scores: Sequence[Score]) -> float | None:
-    """The mean over languages of the mean over each one's teachers."""
+    """The mean over languages. The value of a language is the mean over its teachers."""
     by_language: dict[str, list[float]] = {}
     for row in scores:
         if row.rdt is not None:
@@ -101,6 +100,21 @@ def mean_rdt(scores: Sequence[Score]) -> float | None:
 def write_heldout(heldout: Heldout, out: Path) -> None:
     """Write heldout.json into a student's folder."""
     write_text(out / FILE, json.dumps(heldout.to_json(), indent=2) + "\n")
+
+
+def read_heldout(out: Path) -> Heldout | None:
+    """The heldout.json of a student's folder. None if there is none, or if it cannot be read."""
+    try:
+        content = json.loads((out / FILE).read_text(encoding="utf-8"))
+        return Heldout(scores=tuple(Score(**score) for score in content["scores"]), mean_rdt=content["mean_rdt"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def same_rows(one: Heldout, other: Heldout) -> bool:
+    """Whether two students were scored on the same languages, teachers and positions."""
+    rows = [[(score.language, score.teacher, score.positions) for score in heldout.scores] for heldout in (one, other)]
+    return rows[0] == rows[1]
 
 
 def _batches(shards: Sequence[Shard], with_teacher: bool, tokens: int, vocab_size: int, pad: int) -> Iterator[Batch]:
@@ -145,28 +159,20 @@ def _score(language: str, teacher: str, sums: Any, with_teacher: bool) -> Score:
     )
 
 
-def score_table(students: Mapping[str, Heldout]) -> tuple[list[str], list[list[str]]]:
-    """(header, a line a language and teacher, and one of means) of students beside their teachers, all scored on the same articles."""
-    header = ["held-out loss / accuracy", "positions", "teacher", *students, *(f"RDT {name}" for name in students)]
-    lines = []
+def score_table(students: Mapping[str, Heldout]) -> Table:
+    """Students next to their teachers, all scored on the same rows: a row for each language and teacher, and a row of means."""
+    columns = [Column("held-out", key="language"), Column("positions", ",d")]
+    for name in ("teacher", *students):
+        columns += [Column(f"{name} loss", ".3f"), Column("accuracy", ".1%", key=f"{name} accuracy".replace(" ", "_"))]
+    columns += [Column(f"RDT {name} %", "+.1f", key=f"rdt_{name}") for name in students]
+    rows: list[list[Value]] = []
     for scores in zip(*(heldout.scores for heldout in students.values()), strict=True):
-        base = scores[0]
-        lines.append(
-            [
-                f"{base.language} ({base.teacher})",
-                f"{base.positions:,}",
-                _loss_and_accuracy(base.teacher_loss, base.teacher_accuracy),
-                *(_loss_and_accuracy(score.student_loss, score.student_accuracy) for score in scores),
-                *(_percent(score.rdt) for score in scores),
-            ]
-        )
-    lines.append(["mean", "", "", *("" for _ in students), *(_percent(heldout.mean_rdt) for heldout in students.values())])
-    return header, lines
-
-
-def _loss_and_accuracy(loss: float | None, accuracy: float | None) -> str:
-    return "–" if loss is None or accuracy is None else f"{loss:.3f} / {accuracy:5.1%}"
-
-
-def _percent(value: float | None) -> str:
-    return "–" if value is None else f"{value:+.1f}%"
+        first = scores[0]
+        row: list[Value] = [f"{first.language} ({first.teacher})", first.positions, first.teacher_loss, first.teacher_accuracy]
+        for score in scores:
+            row += [score.student_loss, score.student_accuracy]
+        rows.append([*row, *(score.rdt for score in scores)])
+    if rows:
+        rows.append(["mean", *[None] * (3 + 2 * len(students)), *(heldout.mean_rdt for heldout in students.values())])
+    note = "RDT: relative deviation from the teacher, of accuracy, in percent; positive means that the student is better."
+    return Table(title="Held-out scores", columns=columns, rows=rows, notes=[note])

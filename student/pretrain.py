@@ -1,13 +1,13 @@
-"""A small masked LM from text: its own vocabulary or a given tokenizer, gold labels only, the student's trainer. For one machine.
+"""Pretraining of a small teacher: a masked LM from text, on gold labels, with the student's trainer. For one machine.
 
-All work happens in a hidden folder beside the model's, `.NAME.work`: the tokenizer, gold-only masked shards, checkpoints. It is
-what a resumed run goes on from; the model's folder appears at the end, whole, and the hidden one goes.
+All work happens in a hidden folder `.NAME.work` next to the model's folder: the tokenizer, masked shards without teacher labels,
+checkpoints. A resumed call continues from it. At the end the finished model appears in its folder, and the hidden folder is removed.
 """
 
 import math
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,6 +18,7 @@ from data.identity import fingerprint
 from data.recipe import Examples, Section, Student, Train
 from data.shards import list_shards, read_shards
 from data.storage import replace_folder, require_files
+from data.table import Table
 from student.model import new_student, student_config
 from student.pretraining.text_source import GivenVocabulary, NewVocabulary, TextSource, prepare_text
 from student.training.checkpoint import list_checkpoints
@@ -32,126 +33,172 @@ S = TypeVar("S", bound=Section)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class PretrainSettings:
+    """What a small teacher is: its vocabulary, its shape, its training."""
+
+    # A new vocabulary, trained from the text. None and {}: not set, which a given tokenizer demands.
+    family: str | None = None  # "wordpiece" (the default), "unigram", "bpe" or "byte-level"
+    vocab_size: int | None = None  # largest number of tokens, special tokens included; default VOCAB_SIZE
+    lowercase: bool = False  # the vocabulary lower-cases and strips accents
+    special_token_ids: Mapping[str, int] = field(default_factory=dict)  # role → id; see train_wordpiece
+    # Or a given tokenizer: an HF folder, a tokenizer.json, a vocab.txt or a SentencePiece .model. Missing roles get new last ids.
+    tokenizer: Path | None = None
+    # The shape of the model.
+    architecture: str = "roformer"  # a transformers model_type
+    layers: int = 2
+    hidden_size: int = 256
+    heads: int = 4
+    dropout: float = 0.0
+    # The examples.
+    max_length: int = 128  # tokens of a window, special tokens included
+    maskings: int = 4  # differently masked copies of each window; masks repeat if there are more passes than copies
+    # The training.
+    steps: int | None = None  # optimizer steps; None: `epochs` passes over the text
+    epochs: float = 3.0
+    tokens_per_batch: int = 4096  # of an optimizer step, padding included
+    learning_rate: float = 2e-3  # the peak
+    precision: str = "auto"  # see data.recipe.Train
+    log_steps: int = 50  # optimizer steps between two rows of metrics
+    checkpoint_steps: int = 500  # optimizer steps between two checkpoints
+    seed: int = 0
+
+    def shape(self) -> Student:
+        """The model's shape."""
+        names = ("architecture", "layers", "hidden_size", "heads", "dropout")
+        return _checked(Student, **{name: getattr(self, name) for name in names})
+
+    def vocabulary(self, language: str) -> NewVocabulary | GivenVocabulary:
+        """The vocabulary to train, or the given one."""
+        if self.tokenizer is None:
+            return NewVocabulary(
+                family=self.family or "wordpiece",
+                size=VOCAB_SIZE if self.vocab_size is None else self.vocab_size,
+                lowercase=self.lowercase,
+                special_token_ids=dict(self.special_token_ids),
+            )
+        for name in ("family", "vocab_size", "lowercase", "special_token_ids"):
+            value = getattr(self, name)
+            if value is not None and value is not False and value != {}:
+                raise InputError(
+                    f"{name}: found {value} and a tokenizer; a given tokenizer is used as it is: leave out {name}, or the tokenizer"
+                )
+        return GivenVocabulary(Path(self.tokenizer), language, self.max_length)
+
+    def training(self, steps: int) -> Train:
+        """The settings of the trainer for a number of optimizer steps."""
+        names = ("tokens_per_batch", "learning_rate", "precision", "log_steps", "checkpoint_steps")
+        return _checked(
+            Train,
+            steps=steps,
+            warmup_steps=min(steps // 10, 1000),
+            labels="gold",
+            sampling_alpha=1.0,
+            **{name: getattr(self, name) for name in names},
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class PretrainResult:
-    """What pretraining came to."""
+    """What pretraining made."""
 
     out: Path  # an HF folder
     loss: float  # nats a masked position, over the last log interval, on training text
-    accuracy: float  # share of masked positions, likewise
+    accuracy: float  # share of masked positions that are right, over the same interval
     steps: int
     vocab_size: int
     tokens: int  # seen in training, without padding
     articles: int
+
+    def table(self) -> Table:
+        """The result as one line."""
+        return Table(
+            title="Teacher",
+            result=(
+                f"{self.out}: a teacher of {self.vocab_size:,} tokens, loss {self.loss:.3f} after {self.steps:,} steps. "
+                "Next: name it in a recipe"
+            ),
+            facts=asdict(self) | {"out": str(self.out)},
+        )
 
 
 def pretrain(
     corpora: Sequence[str],
     language: str,
     out: Path,
+    settings: PretrainSettings | None = None,
     *,
-    architecture: str = "roformer",
-    family: str | None = None,
-    vocab_size: int | None = None,
-    layers: int = 2,
-    hidden_size: int = 256,
-    heads: int = 4,
-    steps: int | None = None,
-    epochs: float = 3.0,
-    max_length: int = 128,
-    maskings: int = 4,
-    tokens_per_batch: int = 4096,
-    learning_rate: float = 2e-3,
-    dropout: float = 0.0,
-    lowercase: bool = False,
-    special_token_ids: Mapping[str, int] | None = None,
-    tokenizer: Path | None = None,
-    precision: str = "auto",
-    log_steps: int = 50,
-    checkpoint_steps: int = 500,
-    seed: int = 0,
     resume: bool = False,
     progress: bool = True,
 ) -> PretrainResult:
     """Train a masked LM on article shards (paths, globs or URIs) and leave it in `out`.
 
-    family             of the vocabulary that is trained: "wordpiece" (None means this), "unigram", "bpe" or "byte-level"
-    vocab_size         tokens of that vocabulary at most, special tokens included; None: 8000
-    lowercase          that vocabulary lower-cases and strips accents
-    special_token_ids  role → id, to place special tokens where other published models have them (see train_wordpiece)
-    tokenizer          a tokenizer that exists, used as it is, and none is trained: an HF folder, a tokenizer.json, a vocab.txt or a
-                       SentencePiece .model. A role that it lacks gets a new token after its last id
-    steps              optimizer steps; None: `epochs` passes over the text
-    max_length         tokens of a window, special tokens included
-    tokens_per_batch   of an optimizer step, padding included
-    maskings           differently masked copies of each window, made once; with more passes than copies, masks repeat
-    log_steps, checkpoint_steps  optimizer steps between two rows of metrics, and between two checkpoints
-    resume             go on from the newest checkpoint of an interrupted call with the same arguments and the same tokenizer
+    resume  continue from the newest checkpoint of an interrupted call with the same arguments and the same tokenizer
 
-    Raises InputError for a folder that holds anything, a corpus without an article, settings that cannot be, a tokenizer that cannot be
-    read or merged, and, beside a tokenizer, any of family, vocab_size, lowercase and special_token_ids.
+    Raises InputError for a folder that is not empty, a corpus without an article, impossible settings, a tokenizer that cannot be read
+    or merged, and for a given tokenizer together with settings of a new vocabulary.
     """
+    settings = settings or PretrainSettings()
     out = Path(out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(
             f"{out}: already holds something; expected no folder there, or an empty one: choose another --out or remove it"
         )
     files = [location for pattern in corpora for location in require_files(pattern, "corpus")]
-    shape = _checked(Student, architecture=architecture, layers=layers, hidden_size=hidden_size, heads=heads, dropout=dropout)
-    vocabulary: NewVocabulary | GivenVocabulary
-    if tokenizer is None:
-        vocabulary = NewVocabulary(
-            family="wordpiece" if family is None else family,
-            size=VOCAB_SIZE if vocab_size is None else vocab_size,
-            lowercase=lowercase,
-            special_token_ids=dict(special_token_ids or {}),
-        )
-    else:
-        _refuse_beside_tokenizer(
-            family=family, vocab_size=vocab_size, lowercase=lowercase or None, special_token_ids=special_token_ids
-        )
-        vocabulary = GivenVocabulary(Path(tokenizer), language, max_length)
-    student_config(shape, vocab_size=vocabulary.size, max_length=max_length, roles=UNION_ROLES)  # an error here, before the work
+    shape, vocabulary = settings.shape(), settings.vocabulary(language)
+    # What can be wrong with the settings is found here, before the work.
+    student_config(shape, vocab_size=vocabulary.size, max_length=settings.max_length, roles=UNION_ROLES)
     source = TextSource(
         corpora=tuple(files),
         language=language,
         vocabulary=vocabulary,
-        examples=_checked(Examples, max_length=max_length, maskings=maskings),
-        seed=seed,
+        examples=_checked(Examples, max_length=settings.max_length, maskings=settings.maskings),
+        seed=settings.seed,
     )
-
-    def settings_of(total: int) -> Train:
-        return _checked(
-            Train,
-            steps=total,
-            tokens_per_batch=tokens_per_batch,
-            learning_rate=learning_rate,
-            warmup_steps=min(total // 10, 1000),
-            labels="gold",
-            sampling_alpha=1.0,
-            precision=precision,
-            log_steps=log_steps,
-            checkpoint_steps=checkpoint_steps,
-        )
-
-    settings_of(1 if steps is None else steps)
+    settings.training(1 if settings.steps is None else settings.steps)
     work = out.with_name(f".{out.name}.work")
     if not resume:
         if list_checkpoints(work / "model"):
-            raise InputError(f"{work}: holds an interrupted run; go on with --resume, or remove it")
+            raise InputError(f"{work}: holds an interrupted run; continue with --resume, or remove it")
         shutil.rmtree(work, ignore_errors=True)
     counters = prepare_text(work, source)
-    shards = read_shards(list_shards(str(work)))
-    passes = counters["tokens"] / maskings
-    settings = settings_of(max(1, math.ceil(epochs * passes / tokens_per_batch)) if steps is None else steps)
-    model = new_student(shape, vocab_size=counters["vocab_size"], max_length=max_length, roles=_roles(work), seed=seed)
-    result = train(
+    result = _train(work, source, shape, settings, counters, resume=resume, progress=progress)
+    _publish(result, out)
+    shutil.rmtree(work, ignore_errors=True)
+    return PretrainResult(
+        out=out,
+        loss=result.metrics["loss"],
+        accuracy=result.metrics["accuracy"],
+        steps=result.steps,
+        vocab_size=counters["vocab_size"],
+        tokens=result.metrics["tokens"],
+        articles=counters["articles"],
+    )
+
+
+def _train(
+    work: Path,
+    source: TextSource,
+    shape: Student,
+    settings: PretrainSettings,
+    counters: Mapping[str, int],
+    *,
+    resume: bool,
+    progress: bool,
+) -> TrainResult:
+    """Train on the masked shards in the working folder."""
+    tokens = counters["tokens"] / settings.maskings  # of one pass over the text
+    steps = settings.steps or max(1, math.ceil(settings.epochs * tokens / settings.tokens_per_batch))
+    model = new_student(
+        shape, vocab_size=counters["vocab_size"], max_length=settings.max_length, roles=_roles(work), seed=settings.seed
+    )
+    return train(
         model,
-        shards,
-        settings,
+        read_shards(list_shards(str(work))),
+        settings.training(steps),
         work / "model",
         tokenizer=work / "tokenizer",
-        max_length=max_length,
-        seed=seed,
+        max_length=settings.max_length,
+        seed=settings.seed,
         identity={
             **{f"student.{key}": value for key, value in shape.model_dump().items()},
             "corpus": fingerprint(source.to_json()),
@@ -159,31 +206,10 @@ def pretrain(
         resume=resume and (work / "model").exists(),
         progress=progress,
     )
-    _publish(result, out)
-    shutil.rmtree(work, ignore_errors=True)
-    row = result.metrics
-    return PretrainResult(
-        out=out,
-        loss=row["loss"],
-        accuracy=row["accuracy"],
-        steps=result.steps,
-        vocab_size=counters["vocab_size"],
-        tokens=row["tokens"],
-        articles=counters["articles"],
-    )
-
-
-def _refuse_beside_tokenizer(**settings: object) -> None:
-    """Settings that shape a vocabulary say nothing to a tokenizer that exists; None and {}: not set."""
-    for name, value in settings.items():
-        if value is not None and value != {}:
-            raise InputError(
-                f"{name}: found {value} beside a tokenizer; a given tokenizer is used as it is: leave out {name}, or the tokenizer"
-            )
 
 
 def _checked(section: type[S], **content: Any) -> S:
-    """A section of the recipe from arguments; a value that it refuses is an InputError."""
+    """A section of the recipe. A value that it refuses is an InputError."""
     try:
         return section.model_validate(content)
     except ValidationError as error:
@@ -196,7 +222,7 @@ def _roles(work: Path) -> Roles:
 
 
 def _publish(result: TrainResult, out: Path) -> None:
-    """The model, tokenizer and metrics at their place, in one rename."""
+    """Put the model, the tokenizer and the metrics into their folder, which appears complete."""
 
     def fill(fresh: Path) -> None:
         for file in result.out.iterdir():

@@ -13,11 +13,12 @@ from data.identity import shard_identity
 from data.manifest import write_manifest
 from data.recipe import Recipe, Student
 from data.recipe_file import load_recipe
+from data.run import Run
 from data.shards import Shard, leaf, list_shards, open_shard, read_shards, write_shard
 from data.storage import replace_folder
 from student.heldout import Score, mean_rdt, relative_deviation, score
 from student.model import new_student
-from student.train_student import evaluate_student, train_student
+from student.train_student import evaluate_student, student_table, train_student
 from tests.support.factories import two_language_recipe
 from tests.support.student_shards import V, make_shards, table
 from vocab.errors import InputError
@@ -137,37 +138,62 @@ def run(tmp_path: Path, recipe: Recipe) -> Path:
 
 
 def test_a_recipes_student_from_training_to_scores(recipe: Recipe, run: Path) -> None:
-    result = train_student(recipe, run, progress=False)
+    result = train_student(Run(recipe=recipe, folder=run), progress=False)
     assert result.metrics["step"] == 4
     assert AutoTokenizer.from_pretrained(run / "student").mask_token == "[MASK]"
     assert AutoModelForMaskedLM.from_pretrained(run / "student").config.model_type == "roformer"
     assert load_recipe(run / "student/recipe.toml").train == recipe.train
-    heldout = evaluate_student(recipe, run)
+    heldout = evaluate_student(Run(recipe=recipe, folder=run))
     written = json.loads((run / "student/heldout.json").read_text())
     assert written["mean_rdt"] == heldout.mean_rdt
     assert [row["language"] for row in written["scores"]] == ["de", "en"]
-    assert train_student(recipe, run, resume=True, progress=False).already_finished
+    assert train_student(Run(recipe=recipe, folder=run), resume=True, progress=False).already_finished
 
 
 def test_a_run_holds_several_students(recipe: Recipe, run: Path) -> None:
     gold = recipe.model_copy(update={"train": recipe.train.model_copy(update={"labels": "gold"})})
-    train_student(recipe, run, progress=False)
-    train_student(gold, run, "gold", progress=False)
-    assert evaluate_student(gold, run, "gold") != evaluate_student(recipe, run)
+    train_student(Run(recipe=recipe, folder=run), progress=False)
+    train_student(Run(recipe=gold, folder=run), "gold", progress=False)
+    assert evaluate_student(Run(recipe=gold, folder=run), "gold") != evaluate_student(Run(recipe=recipe, folder=run))
     with pytest.raises(InputError, match=r"train\.labels: found gold\+teacher, expected gold"):
-        train_student(gold, run, resume=True, progress=False)
+        train_student(Run(recipe=gold, folder=run), resume=True, progress=False)
+
+
+def test_the_table_shows_the_other_students_of_the_run(recipe: Recipe, run: Path) -> None:
+    ours = Run(recipe=recipe, folder=run)
+    gold = Run(recipe=recipe.model_copy(update={"train": recipe.train.model_copy(update={"labels": "gold"})}), folder=run)
+    first = student_table(ours, train_student(ours, progress=False))
+    assert [column.name for column in first.columns][2:] == [
+        "teacher_loss",
+        "teacher_accuracy",
+        "student_loss",
+        "student_accuracy",
+        "rdt_student",
+    ]
+    (run / "student/heldout.json").rename(run / "kept.json")
+    alone = student_table(gold, train_student(gold, "gold", progress=False))
+    assert "rdt_student" not in [column.name for column in alone.columns]  # it has no scores now
+    (run / "kept.json").rename(run / "student/heldout.json")
+    both = student_table(gold, train_student(gold, "gold", resume=True, progress=False))
+    assert [column.name for column in both.columns][-2:] == ["rdt_student", "rdt_gold"]
+    shown = [dict(zip([column.name for column in table.columns], table.rows[0], strict=True)) for table in (first, both)]
+    assert shown[0].items() <= shown[1].items()
+    assert both.facts["already_finished"] is True
+    assert both.result == f"{run / 'gold'}: was trained already, 4 steps"
+    unscored = recipe.model_copy(update={"heldout": {}})
+    assert not student_table(Run(recipe=unscored, folder=run), train_student(ours, resume=True, progress=False)).rows
 
 
 @pytest.mark.parametrize("name", ["vocab", "predictions", "a/b", ".hidden"])
 def test_a_student_needs_a_folder_of_its_own(recipe: Recipe, run: Path, name: str) -> None:
     with pytest.raises(InputError, match="folder of its own"):
-        train_student(recipe, run, name)
+        train_student(Run(recipe=recipe, folder=run), name)
 
 
 def test_missing_predictions_are_named(recipe: Recipe, run: Path) -> None:
     next((run / "predictions/language=de/teacher=bert-de").iterdir()).unlink()
     with pytest.raises(InputError, match=r"no predictions of teacher 'bert-de' on 'de'.*mergedistill predict"):
-        train_student(recipe, run)
+        train_student(Run(recipe=recipe, folder=run))
 
 
 @pytest.mark.parametrize(
@@ -185,7 +211,7 @@ def test_predictions_of_other_settings_are_refused(recipe: Recipe, run: Path, ch
 
     predict(recipe, load_union(run / "vocab"), run / "predictions", 20, changes=changes)
     with pytest.raises(InputError, match=field):
-        train_student(recipe, run)
+        train_student(Run(recipe=recipe, folder=run))
 
 
 def test_one_teachers_shards_of_two_weights_are_refused(recipe: Recipe, run: Path) -> None:
@@ -196,12 +222,12 @@ def test_one_teachers_shards_of_two_weights_are_refused(recipe: Recipe, run: Pat
     path = ShardPath(language="en", teacher="bert-en", name="part1-00000").below(str(run / "predictions"))
     write_shard(path, table(5, vocab_size=40), identity=identity, unit={}, report={})
     with pytest.raises(InputError, match=r"teacher\.weights: found other, expected bert-en"):
-        train_student(recipe, run)
+        train_student(Run(recipe=recipe, folder=run))
 
 
 def test_an_untrained_student_is_not_scored(recipe: Recipe, run: Path) -> None:
     with pytest.raises(InputError, match="mergedistill train"):
-        evaluate_student(recipe, run)
+        evaluate_student(Run(recipe=recipe, folder=run))
 
 
 def test_a_cache_that_predict_has_not_finished_is_refused(recipe: Recipe, run: Path) -> None:
@@ -210,7 +236,7 @@ def test_a_cache_that_predict_has_not_finished_is_refused(recipe: Recipe, run: P
     identity = read_shards(list_shards(str(run / "predictions")))[1].identity
     write_shard(extra, table(5, vocab_size=40), identity=identity, unit={}, report={})
     with pytest.raises(InputError, match=r"found 3 shards .* its manifest lists 2; predict has not finished"):
-        train_student(recipe, run, progress=False)
+        train_student(Run(recipe=recipe, folder=run), progress=False)
     (run / "predictions/_manifest.json").unlink()
     with pytest.raises(InputError, match=r"found no _manifest\.json"):
-        train_student(recipe, run, progress=False)
+        train_student(Run(recipe=recipe, folder=run), progress=False)

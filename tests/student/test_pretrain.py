@@ -5,33 +5,18 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from transformers import AutoModelForMaskedLM, AutoTokenizer
 
-from student.pretrain import PretrainResult, pretrain
 from student.pretraining.wordpiece import place_special_tokens, train_wordpiece
 from student.training.metrics import read_rows
 from tests.support.factories import article_shard, articles
 from tests.support.paths import ROOT
+from tests.support.pretraining import fit
 from vocab.errors import InputError
 from vocab.roles import SPECIAL_TOKENS, read_roles
-
-TINY: dict[str, Any] = {
-    "layers": 1,
-    "hidden_size": 32,
-    "heads": 2,
-    "vocab_size": 120,
-    "max_length": 24,
-    "maskings": 2,
-    "steps": 12,
-    "tokens_per_batch": 256,
-    "log_steps": 4,
-    "precision": "float32",
-    "progress": False,
-}
 
 
 @pytest.fixture(scope="module")
@@ -40,11 +25,6 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> str:
     for part in range(2):
         article_shard(folder / f"part{part}.parquet", articles("de", 40)[20 * part :][:20], rows_per_group=7)
     return str(folder / "*.parquet")
-
-
-def fit(corpus: str, out: Path, **changes: Any) -> PretrainResult:
-    torch.set_num_threads(1)
-    return pretrain([corpus], "de", out, **(TINY | changes))
 
 
 def test_a_teacher_from_text(corpus: str, tmp_path: Path) -> None:
@@ -134,7 +114,7 @@ def test_a_killed_call_resumes(corpus: str, tmp_path: Path) -> None:
     whole = fit(corpus, tmp_path / "whole", **options)
     script = (
         f"import sys; sys.path[:0] = {[str(ROOT)]!r}\n"
-        "from pathlib import Path\nfrom tests.student.test_pretrain import fit\n"
+        "from pathlib import Path\nfrom tests.support.pretraining import fit\n"
         f"fit({corpus!r}, Path({str(tmp_path / 'killed')!r}), **{options!r})\n"
     )
     process = subprocess.Popen([sys.executable, "-c", script], env=os.environ | {"OMP_NUM_THREADS": "1"})
@@ -145,7 +125,7 @@ def test_a_killed_call_resumes(corpus: str, tmp_path: Path) -> None:
     process.kill()
     process.wait()
     assert not (tmp_path / "killed").exists()
-    with pytest.raises(InputError, match="interrupted run; go on with --resume"):
+    with pytest.raises(InputError, match="interrupted run; continue with --resume"):
         fit(corpus, tmp_path / "killed", **options)
     with pytest.raises(InputError, match="other arguments"):
         fit(corpus, tmp_path / "killed", resume=True, seed=7, **options)
@@ -185,4 +165,4 @@ def test_impossible_settings_are_refused(corpus: str, tmp_path: Path) -> None:
         with pytest.raises(InputError, match=message):
             fit(corpus, tmp_path / "out", **changes)
     with pytest.raises(InputError, match="language: found 'de/x'"):
-        pretrain([corpus], "de/x", tmp_path / "out", **TINY)
+        fit(corpus, tmp_path / "out", language="de/x")

@@ -23,10 +23,10 @@ from student.pretraining.given_tokenizer import given_tokenizer, highest_id
 from student.pretraining.subwords import SMALLEST, SPECIAL, train_subwords
 from student.pretraining.text_source import GivenVocabulary, NewVocabulary, TextSource, prepare_text
 from student.training.metrics import read_rows
-from tests.student.test_pretrain import fit
 from tests.support.factories import SPECIAL as BRACKETS
 from tests.support.factories import TEXTS, article_shard, articles, save_tokenizer, word_pieces
 from tests.support.paths import ROOT
+from tests.support.pretraining import fit
 from vocab.errors import InputError
 from vocab.roles import read_roles
 from vocab.teacher_vocabulary import vocabulary_of
@@ -311,7 +311,7 @@ def test_resuming_with_another_tokenizer_is_refused(tmp_path: Path) -> None:
     settings = {"vocab_size": None, "steps": 100, "checkpoint_steps": 10, "log_steps": 1}
     script = (
         f"import sys; sys.path[:0] = {[str(ROOT)]!r}\n"
-        "from pathlib import Path\nfrom tests.student.test_pretrain import fit\n"
+        "from pathlib import Path\nfrom tests.support.pretraining import fit\n"
         f"fit({corpus!r}, Path({str(tmp_path / 'killed')!r}), tokenizer=Path({str(tmp_path / 'one')!r}), **{settings!r})\n"
     )
     process = subprocess.Popen([sys.executable, "-c", script], env=os.environ | {"OMP_NUM_THREADS": "1"})
@@ -332,9 +332,9 @@ def test_refusals(tmp_path: Path) -> None:
     tokenizer = tmp_path / "tokenizer"
     save_tokenizer(tokenizer, [*BRACKETS, *word_pieces(TEXTS["de"])])
     for changes, message in (
-        ({"vocab_size": 300}, "vocab_size: found 300 beside a tokenizer; a given tokenizer is used as it is"),
-        ({"family": "wordpiece"}, "family: found wordpiece beside"),
-        ({"lowercase": True}, "lowercase: found True beside"),
+        ({"vocab_size": 300}, "vocab_size: found 300 and a tokenizer; a given tokenizer is used as it is"),
+        ({"family": "wordpiece"}, "family: found wordpiece and a tokenizer"),
+        ({"lowercase": True}, "lowercase: found True and a tokenizer"),
         ({"special_token_ids": {"mask": 0}}, "special_token_ids: found"),
         ({"tokenizer": tmp_path / "none.json"}, "none.json: no such file"),
         ({"tokenizer": None, "family": "char"}, "family: found 'char'; expected one of wordpiece, unigram, bpe, byte-level"),

@@ -1,0 +1,61 @@
+"""The shards that a run's student reads: found, and every identity checked before anything is trained."""
+
+from collections.abc import Sequence
+
+from data.contract import PREDICTIONS, parse_path
+from data.identity import shard_identity
+from data.manifest import MANIFEST, listed_shards
+from data.run import Run
+from data.shards import Shard, check_identity, list_shards, read_shards
+from vocab.errors import InputError
+from vocab.union import Union
+
+
+def student_shards(run: Run, split: str, union: Union) -> list[Shard]:
+    """The shards of the recipe's teachers in their languages. Shards of other teachers are ignored.
+
+    split  data.contract.PREDICTIONS or HELDOUT
+
+    Every identity must be the one that the recipe and the union give. What the recipe does not say (weights, "auto" dtype) must be the
+    same in all shards of a teacher. Anything else is an InputError, and so is a split that predict has not finished.
+    """
+    recipe, folder = run.recipe, run.shards(split)
+    languages = recipe.corpora if split == PREDICTIONS else recipe.heldout
+    wanted = [(teacher.name, language) for teacher in recipe.teachers for language in teacher.languages if language in languages]
+    if not wanted:
+        raise InputError(f"the recipe names no corpora for {folder}; expected a section [{split}] in it")
+    found = [shard for shard in read_shards(list_shards(folder)) if (shard.path.teacher, shard.path.language) in wanted]
+    links = {link.teacher: link for link in union.links}
+    first: dict[str, Shard] = {}
+    for shard in found:
+        link = links.get(shard.path.teacher)
+        if link is None:
+            raise InputError(f"{shard.location}: its teacher is not in the union vocabulary; run `mergedistill vocab` again")
+        sample = first.setdefault(shard.path.teacher, shard).identity
+        dtype = sample.get("dtype", "") if recipe.predict.dtype == "auto" else recipe.predict.dtype
+        weights = sample.get("teacher.weights", "")
+        expected = shard_identity(recipe, dtype=dtype, union=link.fingerprint, tokenizer=link.tokenizer, weights=weights)
+        check_identity(shard, expected)
+    present = {(shard.path.teacher, shard.path.language) for shard in found}
+    missing = [f"teacher '{teacher}' on '{language}'" for teacher, language in wanted if (teacher, language) not in present]
+    if missing:
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        raise InputError(f"{folder}: found no predictions of {missing[0]}{more}; expected some: run `mergedistill predict` first")
+    _require_complete(folder, found, wanted)
+    return found
+
+
+def _require_complete(folder: str, found: Sequence[Shard], wanted: Sequence[tuple[str, str]]) -> None:
+    """Refuse a cache that is not finished, or that lost a file: the student would learn from a part of it without a word."""
+    listed = listed_shards(folder)
+    if listed is None:
+        raise InputError(
+            f"{folder}: found no {MANIFEST}; expected the one that a finished `mergedistill predict` leaves: run it again, it "
+            "computes only what is missing"
+        )
+    expected = {place for place in listed if (path := parse_path(place)) and (path.teacher, path.language) in wanted}
+    if {shard.location for shard in found} != expected:
+        raise InputError(
+            f"{folder}: found {len(found):,} shards of this recipe's teachers, its manifest lists {len(expected):,}; predict has not "
+            "finished, or files were removed: run `mergedistill predict` again, it computes only what is missing"
+        )
