@@ -1,4 +1,4 @@
-"""`prepare`: corpus files of any format → Parquet article shards, as a Beam job whose result is there whole or not at all."""
+"""`prepare`: corpus files of any format → Parquet article shards. A Beam job whose result appears completely or not at all."""
 
 import json
 from collections.abc import Sequence
@@ -21,11 +21,11 @@ from pipeline.corpus.report import PrepareReport, read_staged, sum_parts, too_ma
 from pipeline.corpus.stage_part import stage_part
 from vocab.errors import InputError
 
-PART_BYTES = 16 << 20  # of a bz2 dump, compressed: some thousand articles, about a shard, and under a minute of work
+PART_BYTES = 16 << 20  # of a compressed bz2 dump: some thousand articles, about one shard, less than a minute of work
 
 
 class StagePart(beam.DoFn):
-    """Part → its article shards in the staging folder. A bundle that is run twice stages its parts twice, to no harm."""
+    """Part → its article shards in the staging folder. If Beam runs a bundle twice, both results are equal and one is used."""
 
     def __init__(self, staging: str, language: str, heldout_percent: float, shard_articles: int) -> None:
         self.staging, self.language = staging, language
@@ -53,16 +53,17 @@ def prepare(
     beam_args: Sequence[str] = (),
     show_progress: bool = True,
 ) -> PrepareReport:
-    """Turn corpus files into article shards in `out` (a folder or URI); articles held out for evaluation go to `out/heldout`.
+    """Turn corpus files into article shards in `out` (a folder or URI). Held-out articles go to `out/heldout`.
 
-    `inputs` are files, folders, globs or URIs; `heldout_percent` (0 to 100) of the articles are held out, chosen by language and
-    id alone; a shard holds at most `shard_articles` articles. A bz2 dump of many streams is shared out among the workers in parts
-    of about `part_bytes`. The shards are the same, byte for byte, on any runner and with any number of workers. They appear when
-    the whole job is good, and `_prepare.json` after them; a job that fails leaves nothing.
+    inputs           files, folders, globs or URIs
+    heldout_percent  0 to 100: share of the articles that are held out, chosen by language and id
+    shard_articles   largest number of articles in a shard
+    part_bytes       a bz2 dump of many streams is divided among the workers in parts of about this size
+    max_unparseable  0 to 1: the job fails if more than ten articles of an input, and more than this share, cannot be parsed
 
-    Pages that cannot be parsed stand in `out/_quarantine.jsonl`. More of them than the share `max_unparseable` (0 to 1) of an input's
-    articles, and more than ten, fail the job; the quarantine is then all that it leaves. Raises InputError for that, for a wrong
-    input or option, for an `out` that already holds article shards, and for a full disk.
+    The shards are the same, byte for byte, on any runner and with any number of workers. They appear when all of the job succeeded,
+    and then `_prepare.json`. A job that fails leaves nothing, except `out/_quarantine.jsonl` if too many pages could not be parsed.
+    Raises InputError for a wrong input or option, too many unparseable pages, shards that exist already in `out`, and a full disk.
     """
     if not language.strip():
         raise InputError("--language is empty; expected a language code such as 'de'")
@@ -87,7 +88,7 @@ def prepare(
             parts = [part for file, name in shard_names(files).items() for part in parts_of(file, name, part_bytes)]
             sizes = {part.name: part.end - part.start for part in parts}
             if len(sizes) < len(parts):
-                raise InputError("an input is named as a part of another would be, as 'x-part00000' beside 'x'; rename one of them")
+                raise InputError("an input has the name of a part of another input, as 'x-part00000' and 'x'; rename one of them")
             stage = StagePart(staging, language, heldout_percent, shard_articles)
             with watch_staging(staging, sizes, show=show_progress):
                 run_pipeline(lambda pipeline: _build(pipeline, parts, stage), beam_args)
@@ -110,14 +111,14 @@ def prepare(
 
 
 def shard_names(files: Sequence[str]) -> dict[str, str]:
-    """A name for the shards of each file: its own without endings, with as many parent folders before it as tell the files apart."""
+    """A name for the shards of each file: the file's name without endings, after as many parent folders as make the names different."""
     parts = {file: PurePosixPath(without_options(file)).parts for file in files}
     for depth in range(max(len(path) for path in parts.values())):
         for last in (stem, lambda file: parts[file][-1]):
             names = {file: "-".join([*parts[file][-1 - depth : -1], last(file)]).replace("/", "") for file in files}
             if len(set(names.values())) == len(files):
                 return names
-    raise InputError(f"{len(files)} inputs cannot be told apart by their paths; rename one of them")
+    raise InputError(f"{len(files)} inputs have the same name; rename one of them")
 
 
 def _build(pipeline: beam.Pipeline, parts: list[Part], stage: StagePart) -> None:

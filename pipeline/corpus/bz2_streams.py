@@ -1,4 +1,4 @@
-"""The streams of a bz2 file: where they begin, found without reading the file, and their content from any of them on."""
+"""The streams of a bz2 file: where they begin, found without reading all of the file, and their content."""
 
 import bz2
 import re
@@ -8,21 +8,22 @@ from pyarrow import NativeFile
 
 from data.storage_faults import storage_fault
 
-# Streams begin at whole bytes: "BZh", the block size, and the magic of a block (the digits of π), or of the end if it is empty.
+# A stream begins at a byte boundary with "BZh", the block size, and a magic number: that of a block (the digits of π), or that of
+# the end of the stream if the stream is empty.
 _STREAM = re.compile(rb"BZh[1-9](?:1AY&SY|\x17\x72\x45\x38\x50\x90)")
 _STREAM_WITH_CONTENT = re.compile(rb"BZh[1-9]1AY&SY")
 _MAGIC_BYTES = 10
-_READ_BYTES = 1 << 20  # of the file at once
-_PIECE_BYTES = 1 << 20  # of the content at once, whatever the compression: zeros shrink by 20,000
-_PROOF_BYTES = 1 << 20  # of the content that show a stream to be one: more than a block of text, whose checksum is then seen
-_WINDOW_BYTES = 8 << 20  # how far a stream's start is looked for: ten times the usual distance in a multistream dump
+_READ_BYTES = 1 << 20  # read from the file at once
+_PIECE_BYTES = 1 << 20  # decompressed at once; a limit is needed because zeros shrink by a factor of 20,000
+_PROOF_BYTES = 1 << 20  # content that proves a start of a stream: more than one block of text, so that its checksum was checked
+_WINDOW_BYTES = 8 << 20  # searched for the start of a stream: ten times the usual distance in a multistream dump
 
 
 def decompressed(source: NativeFile, start: int) -> Iterator[tuple[int, bytes]]:
-    """(where its stream begins, piece) of the content of a seekable bz2 file, from the stream at byte `start` to the file's end.
+    """The content of a seekable bz2 file, from the stream at byte `start` to the end of the file.
 
-    Bytes after a stream that begin no other end it, as `bz2.BZ2File` has it. Raises EOFError if the last stream is cut, and
-    OSError without a number for a damaged one.
+    Yields (first byte of the piece's stream, piece). Bytes after a stream that do not begin another stream end the content, as in
+    `bz2.BZ2File`. Raises EOFError if the last stream is cut, and OSError without an error number if a stream is damaged.
     """
     source.seek(start)
     at, data = start, source.read(_READ_BYTES)
@@ -42,11 +43,11 @@ def decompressed(source: NativeFile, start: int) -> Iterator[tuple[int, bytes]]:
 
 
 def part_starts(source: NativeFile, size: int, every: int) -> list[int]:
-    """0, and the first start of a stream at or after each multiple of `every` bytes of a seekable bz2 file of `size` bytes.
+    """Where the parts of a seekable bz2 file of `size` bytes begin: at 0, and at the first stream after each multiple of `every` bytes.
 
-    A start is looked for in the `every` bytes after a multiple, but in no more than 8 MiB, and is proved by decompressing 1 MiB from
-    it on. So it follows from the file alone; of a multistream dump one or two MiB are read a multiple, of one without streams
-    8 MiB. An empty stream is no start, since nothing in it can be proved.
+    The `every` bytes after a multiple are searched, but at most 8 MiB, and a start is proved by decompressing 1 MiB from it. So the
+    result depends only on the file. For each multiple, one or two MiB of a multistream dump are read, and 8 MiB of a file that is one
+    stream. An empty stream is not used as a start, because nothing in it can be proved.
     """
     found = (_first_start(source, at, min(at + min(every, _WINDOW_BYTES), size)) for at in range(every, size, every))
     return [0, *(at for at in found if at is not None)]
@@ -55,7 +56,9 @@ def part_starts(source: NativeFile, size: int, every: int) -> list[int]:
 def _first_start(source: NativeFile, begin: int, end: int) -> int | None:
     for at in range(begin, end, _READ_BYTES):
         source.seek(at)
-        data = source.read(min(_READ_BYTES, end - at) + _MAGIC_BYTES - 1)  # a magic that begins in the last byte is seen whole
+        data = source.read(
+            min(_READ_BYTES, end - at) + _MAGIC_BYTES - 1
+        )  # a magic number that begins in the last byte is read completely
         for match in _STREAM_WITH_CONTENT.finditer(data):
             if _is_stream(source, at + match.start()):
                 return at + match.start()
@@ -63,7 +66,7 @@ def _first_start(source: NativeFile, begin: int, end: int) -> int | None:
 
 
 def _is_stream(source: NativeFile, start: int) -> bool:
-    """Whether the ten bytes at `start` are a stream's, and no accident inside compressed data."""
+    """Whether a stream really begins at `start`: the ten bytes could also be an accident inside compressed data."""
     content = 0
     try:
         for _, piece in decompressed(source, start):
@@ -74,6 +77,6 @@ def _is_stream(source: NativeFile, start: int) -> bool:
         return False
     except OSError as error:
         if error.errno is not None or storage_fault("", error):
-            raise  # the disk or network, not the file
+            raise  # the disk or the network failed, not the file
         return False
     return True

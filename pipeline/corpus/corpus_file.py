@@ -1,4 +1,4 @@
-"""The bytes of a corpus file: which files an input names, decompression, what format they look like, and their encoding."""
+"""The bytes of a corpus file: the files that an input names, decompression, the format, and the encoding."""
 
 import bz2
 import gzip
@@ -26,7 +26,7 @@ _HEAD = 1 << 16  # bytes of content that decide the format
 
 
 class UnreadableInput(ValueError):
-    """A corpus file cannot be read to its end. The message lacks the file's name and how far reading came: `read_corpus` adds both."""
+    """A corpus file cannot be read to its end. `read_part` adds the file's name and the number of articles that were read."""
 
 
 class _Counted(io.RawIOBase):
@@ -47,7 +47,7 @@ class _Counted(io.RawIOBase):
 
 
 def corpus_files(inputs: Iterable[str]) -> list[str]:
-    """The files that paths, folders (all files below them but hidden ones), globs and URIs name, each once, sorted."""
+    """The files that paths, folders, globs and URIs name: each file once, sorted. A folder means all files below it, except hidden ones."""
     found: set[str] = set()
     for given in inputs:
         filesystem, path = resolve(given)
@@ -77,7 +77,10 @@ def stem(location: str) -> str:
 
 @contextmanager
 def open_corpus(location: str, advanced: Callable[[int], None]) -> Iterator[io.BufferedReader]:
-    """A file's content, decompressed by what it is and not by its name; `advanced` gets the bytes of the file read so far."""
+    """The content of a file, decompressed according to its first bytes, not to its name.
+
+    advanced  called with the number of bytes of the file that were read so far
+    """
     filesystem, path = resolve(location)
     try:
         source = filesystem.open_input_stream(path, compression=None)
@@ -127,7 +130,7 @@ def sniff(stream: io.BufferedReader, location: str) -> str:
 
 
 def text_lines(stream: io.BufferedReader) -> Iterator[tuple[int, str]]:
-    """(number from 1, line without its end) of UTF-8 text. Raises UnreadableInput, naming the likely encoding, for any other."""
+    """(number from 1, line without its line end) of UTF-8 text. Raises UnreadableInput for other text, with its likely encoding."""
     for number, line in enumerate(stream, 1):
         try:
             text = line.decode("utf-8-sig" if number == 1 else "utf-8")
@@ -137,12 +140,12 @@ def text_lines(stream: io.BufferedReader) -> Iterator[tuple[int, str]]:
 
 
 def not_utf8(where: str, encoding: str) -> str:
-    """The message for text in another encoding than UTF-8."""
+    """The message for text that is not UTF-8."""
     return f"{where} is not UTF-8, it looks like {encoding}; expected UTF-8: convert it with `iconv -f {encoding} -t UTF-8`"
 
 
 def _wide_encoding(head: bytes) -> str | None:
-    """UTF-16 or UTF-32, by byte order mark, or by the zeros of every other byte in text that is mostly Latin."""
+    """UTF-16 or UTF-32, recognised by the byte order mark, or because every second byte of mostly Latin text is zero."""
     for mark, name in ((b"\xff\xfe\0\0", "UTF-32"), (b"\0\0\xfe\xff", "UTF-32"), (b"\xff\xfe", "UTF-16"), (b"\xfe\xff", "UTF-16")):
         if head.startswith(mark):
             return name
@@ -153,7 +156,10 @@ def _wide_encoding(head: bytes) -> str | None:
 
 
 def _narrow_encoding(line: bytes) -> str:
-    """The likeliest encoding of a line that is not UTF-8: single accented letters, words of high letters, or two bytes a character."""
+    """The likely encoding of a line that is not UTF-8.
+
+    Single accented letters: Windows-1252. Words of high letters: Windows-1251. Two bytes a character: an East Asian encoding.
+    """
     runs = re.findall(rb"[\x80-\xff]+", line)
     high = b"".join(runs)
     if len(high) < 2 * len(runs):

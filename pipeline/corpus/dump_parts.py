@@ -1,4 +1,7 @@
-"""Parts of a corpus file: a MediaWiki dump of many bz2 streams is shared out among workers, at pages and whatever their number."""
+"""Parts of a corpus file: a MediaWiki dump of many bz2 streams is divided among workers.
+
+The division depends only on the file, not on the number of workers. A page always belongs to one part.
+"""
 
 import bz2
 import io
@@ -13,33 +16,34 @@ from data.storage_faults import storage_fault
 from pipeline.corpus.bz2_streams import decompressed, part_starts
 from pipeline.corpus.corpus_file import UnreadableInput, open_corpus, sniff
 
-# In XML a "<" of the text is always escaped, so these bytes are a page's start. (CDATA and comments, where they need not be, no
-# MediaWiki writes; cut inside one, the XML is broken, which the parser says.)
+# XML escapes every "<" of a text, so these bytes are always the start of a page. MediaWiki writes no CDATA and no comments, where
+# this does not hold; if a file were cut inside one of them, the XML parser would report broken XML.
 _PAGE = re.compile(rb"<page[\s>]")
-_CUT_BYTES = len(b"<page")  # so many of a start may stand at the end of a piece
+_CUT_BYTES = len(b"<page")  # a piece may end with up to this many bytes of a page's start
 
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """What a worker reads at a time: a whole corpus file, or the pages that begin in the bz2 streams [start, end) of a dump."""
+    """What a worker reads at a time: a complete corpus file, or the pages that begin in the bytes [start, end) of a dump."""
 
     location: str
-    name: str  # of its shards
-    start: int  # bytes of the file as it lies
-    end: int
-    size: int  # of the file
+    name: str  # the name of its shards
+    start: int  # first byte in the compressed file; a bz2 stream begins there
+    end: int  # first byte after the part
+    size: int  # bytes of the file
 
     @property
     def whole(self) -> bool:
-        """Whether the part is the file, of any format."""
+        """Whether the part is the complete file, of any format."""
         return (self.start, self.end) == (0, self.size)
 
 
 def parts_of(location: str, name: str, part_bytes: int | None = None) -> list[Part]:
-    """The parts of a corpus file, in its order: those of a bz2 dump begin at the first stream after each multiple of `part_bytes`.
+    """The parts of a corpus file, in the order of the file.
 
-    They follow from the file alone. Any other file, and any that is no larger, is one part, as is all with None. The shards of parts
-    are called "<name>-part00000" and so on, so that they sort as the pages stand in the dump.
+    A bz2 dump that is larger than `part_bytes` is divided at the first bz2 stream after each multiple of `part_bytes`. Any other file
+    is one part, and so is every file if `part_bytes` is None. Parts are named "<name>-part00000" and so on, so that their shards
+    sort in the order of the dump.
     """
     filesystem, path = resolve(location)
     size = int(filesystem.get_file_info(path).size or 0)
@@ -58,11 +62,13 @@ def parts_of(location: str, name: str, part_bytes: int | None = None) -> list[Pa
 
 @contextmanager
 def open_part(part: Part, advanced: Callable[[int], None]) -> Iterator[io.BufferedReader]:
-    """A part's content, decompressed, as a file that can be read by itself; `advanced` gets the bytes of the part read so far.
+    """The decompressed content of a part, as a stream that can be parsed on its own.
 
-    Of a part of a dump it is a dump: the header of the whole (with its siteinfo), and from the first page that begins in the part to
-    the end of the last, which may lie in streams after the part. So the pages of all parts together are those of the file, wherever
-    its streams are cut. Empty if no page begins in the part.
+    advanced  called with the number of bytes of the part that were read so far
+
+    For a part of a dump, the content is a small dump: the header of the file (with its siteinfo), then all pages that begin in the
+    part. The last of these pages may end after the part. So all parts together hold every page of the file once, wherever its
+    streams are cut. The content is empty if no page begins in the part.
     """
     if part.whole:
         with open_corpus(part.location, advanced) as stream:
@@ -75,7 +81,7 @@ def open_part(part: Part, advanced: Callable[[int], None]) -> Iterator[io.Buffer
             header = b""
             if part.start:
                 header = b"".join(cut_at_pages(((True, piece) for _, piece in decompressed(source, 0)), inside=True, end=b""))
-            for piece in cut_at_pages(_told_apart(part, decompressed(source, part.start)), inside=not part.start):
+            for piece in cut_at_pages(_mark_pieces(part, decompressed(source, part.start)), inside=not part.start):
                 advanced(min(source.tell(), part.end) - part.start)
                 yield header + piece
                 header = b""
@@ -84,11 +90,15 @@ def open_part(part: Part, advanced: Callable[[int], None]) -> Iterator[io.Buffer
 
 
 def cut_at_pages(pieces: Iterable[tuple[bool, bytes]], *, inside: bool, end: bytes = b"</mediawiki>") -> Iterator[bytes]:
-    """From the first page that begins in a part to the first that begins after it, and then `end`; without the latter all, and no `end`.
+    """The bytes of the pages that begin in a part, followed by `end`.
 
-    `pieces` are (after the part?, bytes): those of the part first. `inside`: the part is a dump's first, which has the header too.
+    pieces  (whether the piece lies after the part, its bytes), in the order of the file
+    inside  the first piece is already wanted: the part is the first of the dump, and begins with the dump's header
+
+    The bytes begin with the first page that begins in the part. They stop before the first page that begins after the part; if there
+    is no such page, they go to the end of the file, which has its own end tag, and `end` is not added.
     """
-    held, own = b"", 0  # bytes in which a page's start may be cut, and how many of them are the part's
+    held, own = b"", 0  # bytes that are not yet decided (a page's start may be cut), and how many of them belong to the part
     for after, piece in pieces:
         held += piece
         own += 0 if after else len(piece)
@@ -116,8 +126,8 @@ def cut_at_pages(pieces: Iterable[tuple[bool, bytes]], *, inside: bool, end: byt
         yield held
 
 
-def _told_apart(part: Part, pieces: Iterable[tuple[int, bytes]]) -> Iterator[tuple[bool, bytes]]:
-    """(after the part?, piece) of (where its stream begins, piece)."""
+def _mark_pieces(part: Part, pieces: Iterable[tuple[int, bytes]]) -> Iterator[tuple[bool, bytes]]:
+    """Turn (first byte of its stream, piece) into (whether the piece lies after the part, piece)."""
     reached = part.end == part.size
     for at, piece in pieces:
         reached = reached or at == part.end
@@ -133,15 +143,15 @@ def _is_bz2_dump(location: str) -> bool:
         with open_corpus(location, lambda position: None) as stream:
             return isinstance(stream.raw, bz2.BZ2File) and sniff(stream, location) == "mediawiki"
     except (UnreadableInput, EOFError, zlib.error):
-        return False  # whoever reads it says what it is
+        return False  # the reader of the file will report what is wrong
     except OSError as error:
         if error.errno is not None or storage_fault("", error):
-            raise  # the disk or network, not the file
+            raise  # the disk or the network failed, not the file
         return False
 
 
 class _Pieces(io.RawIOBase):
-    """Pieces of bytes as a raw stream."""
+    """Pieces of bytes, readable as a raw stream."""
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
         self._pieces, self._held = pieces, memoryview(b"")

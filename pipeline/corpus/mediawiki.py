@@ -12,7 +12,7 @@ from data.articles import Article
 from pipeline.corpus.corpus_file import UnreadableInput
 from pipeline.corpus.wikitext import hidden_prefixes, plain_text
 
-# Old dumps have no <redirect>: the text says it, in the wiki's language.
+# Old dumps have no <redirect> element. There, a redirect is recognised by its text, which is in the wiki's language.
 _REDIRECT = re.compile(
     r"\s*#\s*(?:redirect|weiterleitung|redirection|redirección|redirecionamento|rinvia|doorverwijzing|patrz|yönlendir\w*|"
     r"перенаправление|перенаправлення|تحويل|تغییر_?مسیر|重定向|リダイレクト|転送|넘겨주기)\s*:?\s*\[\[",
@@ -34,7 +34,7 @@ UNPARSEABLE = "unparseable page"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class QuarantinedPage:
-    """An article whose wikitext cannot be parsed, and why."""
+    """An article whose wikitext cannot be parsed, and the reason."""
 
     id: str
     title: str
@@ -44,17 +44,20 @@ class QuarantinedPage:
 def read_mediawiki(
     stream: io.BufferedReader, skipped: Callable[[str], None], quarantined: Callable[[QuarantinedPage], None]
 ) -> Iterator[Article]:
-    """The articles of a dump, of each page its last revision; memory is bounded by one page.
+    """The articles of a dump, each in its last revision. Memory holds one page at a time.
 
-    Skips are told as "redirect", "namespace" (not an article), "not wikitext" and "unparseable page"; the last are told to
-    `quarantined` too. Raises UnreadableInput for XML that is cut or broken.
+    skipped      called with the reason for each page that is not used: "redirect", "namespace" (the page is not an article),
+                 "not wikitext", "unparseable page"
+    quarantined  called with each unparseable page
+
+    Raises UnreadableInput for XML that is cut or broken.
     """
     try:
         yield from _read(etree.iterparse(stream, events=("start", "end")), skipped, quarantined)
     except etree.ParseError as error:
         line, column = error.position
         if error.code in _CUT:
-            raise UnreadableInput("is cut: the XML ends before </mediawiki>; expected a whole dump: fetch it again") from None
+            raise UnreadableInput("is cut: the XML ends before </mediawiki>; expected a complete dump: fetch it again") from None
         what = f"has broken XML at line {line}, column {column} ({error.msg.split(':')[0]})"
         raise UnreadableInput(f"{what}; expected well-formed XML in UTF-8: fetch it again") from None
 
@@ -62,7 +65,7 @@ def read_mediawiki(
 def _read(
     events: Iterator[tuple[str, etree.Element]], skipped: Callable[[str], None], quarantined: Callable[[QuarantinedPage], None]
 ) -> Iterator[Article]:
-    # mwxml is not used: it refuses dumps without <siteinfo>, and keeps an empty element of every page to the dump's end.
+    # The library mwxml is not used: it refuses dumps without <siteinfo>, and its memory grows with the number of pages.
     _, root = next(events)
     namespaces: dict[str, int] = {}
     hidden, base = hidden_prefixes(()), ""
@@ -77,7 +80,7 @@ def _read(
             base = (_text(element, "base") or "").rpartition("/")[0]
         elif tag == "revision":
             if revision is not None:
-                revision.clear()  # an older one, in a dump with the whole history
+                revision.clear()  # an older revision, in a dump with the full history
             revision = element
         elif tag == "page":
             article = _article(element, revision, namespaces, hidden, base)
@@ -95,7 +98,7 @@ def _read(
 def _article(
     page: etree.Element, revision: etree.Element | None, namespaces: dict[str, int], hidden: frozenset[str], base: str
 ) -> Article | QuarantinedPage | str:
-    """The page as an article, or the reason why it is none."""
+    """The page as an article, or the reason why it is not one."""
     title = _text(page, "title") or ""
     key = _text(page, "ns")
     if int(key) if key else namespaces.get(title.partition(":")[0], 0):
@@ -108,8 +111,8 @@ def _article(
     try:
         text = plain_text(wikitext, hidden)
     except MemoryError:
-        raise  # the machine, not the page
-    except Exception as error:  # whatever the parser falls over: one page of millions must not end the job
+        raise  # the machine is at fault, not the page
+    except Exception as error:  # the parser can raise anything, and one page of millions must not end the job
         reason = f"{type(error).__name__}: {error}"[:_REASON_CHARACTERS]
         return QuarantinedPage(id=_text(page, "id") or "", title=title, reason=reason)
     url = f"{base}/{quote(title.replace(' ', '_'), safe='/:,()!*@;~-._')}" if base else ""

@@ -1,4 +1,4 @@
-"""Corpus files of every format → articles: one stream, with what was skipped and why."""
+"""Corpus files of every format → one stream of articles, and a count of what was skipped and why."""
 
 import io
 import re
@@ -14,13 +14,13 @@ from pipeline.corpus.corpus_file import FORMATS, UnreadableInput, corpus_files, 
 from pipeline.corpus.dump_parts import Part, open_part, parts_of
 from pipeline.corpus.mediawiki import UNPARSEABLE, QuarantinedPage, read_mediawiki
 from pipeline.corpus.wikiextractor import read_docs, read_jsonl
-from vocab.errors import InputError
+from vocab.errors import InputError, first_line
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 def read_corpus(location: str, skipped: Callable[[str], None]) -> Iterator[Article]:
-    """The articles of a file, or of all files of a folder, in order: `read_part` of each."""
+    """The articles of a file, or of all files in a folder, in order."""
     for file in corpus_files([location]):
         for part in parts_of(file, stem(file)):
             yield from read_part(part, skipped)
@@ -33,12 +33,15 @@ def read_part(
     quarantined: Callable[[QuarantinedPage], None] = lambda page: None,
     advanced: Callable[[int], None] = lambda position: None,
 ) -> Iterator[Article]:
-    """The articles of a part, in order; memory is bounded by one article.
+    """The articles of a part, in order. Memory holds one article at a time.
 
-    `skipped` is called with the reason of each record that is no article: "redirect", "namespace", "not wikitext",
-    "unparseable page" (dumps), "null text" (Parquet, JSONL), "empty". `quarantined` is called with each unparseable page, `advanced`
-    with the bytes of the part read so far. An article without an id is called "<the part's name>:<record>", counted from 0. A file
-    that cannot be read to its end, or holds no article (a part of one may hold none), is an InputError.
+    skipped      called with the reason for each record that is not an article: "redirect", "namespace", "not wikitext",
+                 "unparseable page" (dumps), "null text" (Parquet, JSONL), "empty"
+    quarantined  called with each unparseable page
+    advanced     called with the number of bytes of the part that were read so far
+
+    An article without an id gets the id "<name of the part>:<number of the record>", counted from 0. Raises InputError for a file that
+    cannot be read to its end, and for a file without an article. A part of a file may have none.
     """
     records = articles = 0
     reasons: Counter[str] = Counter()
@@ -66,25 +69,24 @@ def read_part(
         raise InputError(f"{part.location}: {fault} {so_far()}") from None
     except (EOFError, zlib.error, pa.ArrowException, OSError) as error:
         if isinstance(error, OSError) and (error.errno is not None or storage_fault("", error)):
-            raise  # the disk or network, not the file
-        what = (
-            "is cut: its compressed data end too early"
-            if isinstance(error, EOFError)
-            else f"is damaged ({str(error).splitlines()[0]})"
-        )
-        raise InputError(f"{part.location}: {what}; expected a whole file: fetch it again {so_far()}") from None
+            raise  # the disk or the network failed, not the file
+        what = "is cut: its compressed data end too early" if isinstance(error, EOFError) else f"is damaged ({first_line(error)})"
+        raise InputError(f"{part.location}: {what}; expected a complete file: fetch it again {so_far()}") from None
     if part.whole and not articles and not reasons[UNPARSEABLE]:
         raise no_article(part.location, reasons)
 
 
 def no_article(location: str, reasons: Mapping[str, int]) -> InputError:
-    """The error for a file of which nothing is left."""
+    """The error for a file in which no record is an article."""
     found = ", ".join(f"{count:,} {reason}" for reason, count in sorted(reasons.items())) or "no record at all"
     return InputError(f"{location}: holds no article (skipped: {found}); expected {FORMATS}: leave it out, or check what it is")
 
 
 def _storable(text: str) -> str:
-    """Without NUL, and with U+FFFD for each lone surrogate (`&#xD800;` in wikitext, "\\ud800" in JSON), which UTF-8 has no bytes for."""
+    """Remove NUL, and replace each lone surrogate by U+FFFD, because UTF-8 cannot encode it.
+
+    Surrogates come from `&#xD800;` in wikitext and from "\\ud800" in JSON.
+    """
     text = text.replace("\0", "")
     try:
         text.encode()
@@ -100,7 +102,7 @@ def _records(
     advanced: Callable[[int], None],
 ) -> Iterator[Article]:
     with open_part(part, advanced) as stream:
-        if not part.whole:  # of a dump; empty if no page begins in it
+        if not part.whole:  # a part of a dump; the stream is empty if no page begins in the part
             if stream.peek(1):
                 yield from read_mediawiki(stream, skipped, quarantined)
             return
@@ -118,7 +120,7 @@ def _records(
 
 
 def _read_text(stream: io.BufferedReader) -> Iterator[Article]:
-    """Plain text: articles are runs of lines between blank lines."""
+    """Plain text: blank lines separate the articles."""
     lines: list[str] = []
     for _, line in text_lines(stream):
         if line.strip():
@@ -131,7 +133,7 @@ def _read_text(stream: io.BufferedReader) -> Iterator[Article]:
 
 
 def _read_parquet(location: str, skipped: Callable[[str], None]) -> Iterator[Article]:
-    """Parquet with a string column `text`, and perhaps `id`, `url` and `title`."""
+    """Parquet with a string column `text`, and optional columns `id`, `url` and `title`."""
     file = open_article_shard(location)
     columns = [column for column in ("id", "url", "title", "text") if column in file.schema_arrow.names]
     for batch in file.iter_batches(batch_size=ROWS_PER_GROUP, columns=columns):

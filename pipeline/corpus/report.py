@@ -1,4 +1,4 @@
-"""What a `prepare` job read, skipped and wrote: workers report on parts, the launcher sums them and judges each input."""
+"""What a `prepare` job read, skipped and wrote. Workers report on parts; the launcher adds the reports and checks each input."""
 
 import json
 import shutil
@@ -11,10 +11,11 @@ from pyarrow import NativeFile
 
 from data.manifest import QUARANTINE
 from data.storage import join, resolve, write_text, write_whole
+from data.table import Column, Table, Value
 from pipeline.corpus.mediawiki import UNPARSEABLE, QuarantinedPage
 from pipeline.corpus.read import no_article
 
-_FEW_PAGES = 10  # so many of an input may be unparseable, whatever their share: a few broken pages of a small file are no sign
+_FEW_PAGES = 10  # this many pages of an input may be unparseable, even in a small file where their share is high
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +23,7 @@ class FileReport:
     """What one corpus file, or a part of one, gave."""
 
     input: str
-    bytes: int  # of the file as it lies, compressed or not
+    bytes: int  # of the file on disk, compressed or not
     articles: int  # without those held out
     heldout_articles: int
     characters: int  # Unicode code points, held-out articles included
@@ -32,27 +33,44 @@ class FileReport:
 
 @dataclass(frozen=True, kw_only=True)
 class PrepareReport:
-    """What a job read, skipped and wrote; `_prepare.json` beside the shards holds the same."""
+    """What a job read, skipped and wrote. `_prepare.json` next to the shards holds the same."""
 
     language: str
     articles: int  # in the shards, without those held out
     heldout_articles: int
     characters: int  # Unicode code points, held-out articles included
-    skipped: dict[str, int]  # records that are no article, by reason
+    skipped: dict[str, int]  # records that are not articles, by reason
     shards: list[str]  # below the output folder
     inputs: list[FileReport]
+
+    def table(self, out: str) -> Table:
+        """A row for each input file. `out` is the folder of the shards."""
+        headings = (Column("articles", ",d"), Column("held out", ",d"), Column("characters", ",d"), Column("skipped", ",d"))
+        rows: list[list[Value]] = [
+            [row.input, row.articles, row.heldout_articles, row.characters, sum(row.skipped.values()), len(row.shards)]
+            for row in self.inputs
+        ]
+        skipped = ", ".join(f"{count:,} {reason}" for reason, count in sorted(self.skipped.items())) or "none"
+        return Table(
+            title="Article shards",
+            columns=[Column("input"), *headings, Column("shards", ",d")],
+            rows=rows if len(rows) > 1 else [],
+            result=f"{out}: {self.articles:,} articles in {len(self.shards)} shards (skipped: {skipped})",
+            facts={"folder": out, "articles": self.articles, "heldout_articles": self.heldout_articles}
+            | {f"skipped {reason}".replace(" ", "_"): count for reason, count in self.skipped.items()},
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
 class StagedPart:
-    """What a worker has staged of a part."""
+    """What a worker wrote to the staging folder for one part."""
 
     report: FileReport
-    attempt: str  # the folder in the staging folder that holds its shards, and the pages that it could not parse
+    attempt: str  # the folder within the staging folder that holds its shards and the pages that it could not parse
 
 
 def write_staged(staging: str, name: str, report: FileReport, attempt: str, quarantined: Sequence[QuarantinedPage]) -> None:
-    """Write a part's unparseable pages, if any, and then `<name>.json`: the sign that the part is done."""
+    """Write a part's unparseable pages, if there are any, and then `<name>.json`, which marks the part as done."""
     if quarantined:
         lines = (json.dumps({"input": report.input, **asdict(page)}, ensure_ascii=False) + "\n" for page in quarantined)
         write_text(join(staging, attempt, QUARANTINE), "".join(lines))
@@ -60,7 +78,7 @@ def write_staged(staging: str, name: str, report: FileReport, attempt: str, quar
 
 
 def read_staged(staging: str, name: str) -> StagedPart:
-    """What `write_staged` wrote."""
+    """Read what `write_staged` wrote."""
     filesystem, path = resolve(join(staging, f"{name}.json"))
     try:
         with filesystem.open_input_stream(path) as file:
@@ -73,7 +91,10 @@ def read_staged(staging: str, name: str) -> StagedPart:
 
 
 def sum_parts(language: str, parts: Iterable[StagedPart]) -> PrepareReport:
-    """The job's report, with one row an input. `parts` are in the order of the inputs. Raises InputError for one without articles."""
+    """The report of the job, with one entry for each input. `parts` are in the order of the inputs.
+
+    Raises InputError for an input without articles.
+    """
     inputs = []
     for location, group in groupby((part.report for part in parts), key=lambda report: report.input):
         reports = list(group)
@@ -114,7 +135,10 @@ def write_quarantine(folder: str, staging: str, parts: Iterable[StagedPart]) -> 
 
 
 def too_many_unparseable(inputs: Iterable[FileReport], most: float) -> str | None:
-    """Which input has nothing but unparseable pages, or more than a few and than the share `most` (0 to 1) of its articles. None: none."""
+    """A message about the first input with too many unparseable pages, or None.
+
+    Too many: more than _FEW_PAGES and more than the share `most` (0 to 1) of the input's articles, or all of them.
+    """
     for row in inputs:
         count = row.skipped.get(UNPARSEABLE, 0)
         articles = row.articles + row.heldout_articles + count

@@ -1,4 +1,4 @@
-"""A part of a corpus file → its article shards in a staging folder: what a worker of `prepare` does."""
+"""A part of a corpus file → its article shards in a staging folder. This is the work of a `prepare` worker."""
 
 import errno
 import hashlib
@@ -18,11 +18,11 @@ from pipeline.corpus.read import read_part
 from pipeline.corpus.report import FileReport, write_staged
 from vocab.errors import InputError
 
-_GROUP_CHARACTERS = 64_000_000  # a row group is also closed at this size, so that a thousand huge articles need no memory
+_GROUP_CHARACTERS = 64_000_000  # a row group also ends at this size, so that a thousand huge articles do not fill the memory
 
 
 class ShardWriter:
-    """Writes articles to `<name>-00000.parquet` and so on, each of at most `shard_articles` rows; one row group is in memory."""
+    """Writes articles to `<name>-00000.parquet` and so on, at most `shard_articles` rows each. Memory holds one row group."""
 
     def __init__(self, folder: str, prefix: str, shard_articles: int) -> None:
         self._folder, self._prefix, self._shard_articles = folder, prefix, shard_articles
@@ -33,7 +33,7 @@ class ShardWriter:
         self.articles = 0
 
     def add(self, article: Article) -> bool:
-        """True if this article filled a row group, which is now written."""
+        """Add an article. Returns True if it filled a row group, which is then written."""
         self._rows.append(article)
         self._characters += len(article.text)
         self.articles += 1
@@ -46,10 +46,10 @@ class ShardWriter:
         return group_full
 
     def close(self) -> None:
-        """Write what is left and close the shard."""
+        """Write the remaining rows and close the shard."""
         self._write_group()
         if self._writer is not None:
-            # In the footer, so that predict sees from the footer alone that a shard holds other articles.
+            # predict reads only footers. With this digest it notices that a shard holds other articles.
             self._writer.add_key_value_metadata({"mergedistill.articles": self._digest.hexdigest()})
             self._writer.close()
             self._sink.close()
@@ -76,7 +76,7 @@ class ShardWriter:
 
 
 def stage_part(part: Part, staging: str, *, language: str, heldout_percent: float, shard_articles: int) -> None:
-    """Write a part's shards to a folder of its own in `staging`, and then its report: the sign that it is done."""
+    """Write a part's shards to a folder of its own in `staging`, and then its report, which marks the part as done."""
     try:
         _stage(part, staging, language, heldout_percent, shard_articles)
     except OSError as error:
@@ -120,6 +120,6 @@ def _stage(part: Part, staging: str, language: str, heldout_percent: float, shar
 
 
 def is_heldout(language: str, doc_id: str, percent: float) -> bool:
-    """Whether an article is held out: by sha256 of its language and id, so the same on any machine and in any order."""
+    """Whether an article is held out. The sha256 of its language and id decides, so the result is the same on every machine."""
     digest = hashlib.sha256(f"{language}\0{doc_id}".encode()).digest()
     return int.from_bytes(digest) % 1_000_000 < percent * 10_000

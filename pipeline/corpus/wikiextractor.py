@@ -1,4 +1,4 @@
-"""WikiExtractor's output, as <doc> text and as JSONL → articles."""
+"""WikiExtractor output → articles: text between <doc> and </doc>, or JSONL."""
 
 import html
 import io
@@ -14,7 +14,7 @@ _ATTRIBUTE = re.compile(r'\b(id|url|title)="(.*?)"(?=\s+\w+="|\s*>$)')
 
 
 def read_docs(stream: io.BufferedReader) -> Iterator[Article]:
-    """The articles between <doc id= url= title=> and </doc>, without the title that WikiExtractor repeats as their first line."""
+    """The articles between <doc id= url= title=> and </doc>. The first line is dropped if it repeats the title."""
     opened, attributes, lines = 0, dict[str, str](), list[str]()
     for number, line in text_lines(stream):
         if line.startswith("<doc ") and line.endswith(">"):
@@ -23,7 +23,7 @@ def read_docs(stream: io.BufferedReader) -> Iterator[Article]:
                     f"line {number}: a <doc> begins inside the one of line {opened}; expected </doc> before it: extract it again"
                 )
             opened, attributes, lines = number, {name: html.unescape(value) for name, value in _ATTRIBUTE.findall(line)}, []
-        elif opened and line.endswith("</doc>"):  # some versions write it behind the last line of text
+        elif opened and line.endswith("</doc>"):  # some versions write it at the end of the last line of text
             lines.append(line.removesuffix("</doc>"))
             title = attributes.get("title", "")
             text = html.unescape("\n".join(lines))
@@ -34,9 +34,7 @@ def read_docs(stream: io.BufferedReader) -> Iterator[Article]:
         elif opened:
             lines.append(line)
         elif line.strip():
-            raise UnreadableInput(
-                f"line {number}: {line[:40]!r} stands outside of <doc> … </doc>; expected <doc …>: extract it again"
-            )
+            raise UnreadableInput(f"line {number}: {line[:40]!r} is outside of <doc> … </doc>; expected <doc …>: extract it again")
     if opened:
         raise UnreadableInput(
             f"ends inside the <doc> of line {opened}; expected </doc>: the file is cut, extract or fetch it again"
@@ -44,7 +42,10 @@ def read_docs(stream: io.BufferedReader) -> Iterator[Article]:
 
 
 def read_jsonl(stream: io.BufferedReader, skipped: Callable[[str], None]) -> Iterator[Article]:
-    """The articles of one JSON object a line, with a key "text" and perhaps "id", "url" and "title"; "null text" is told as skipped."""
+    """The articles of JSONL: one object a line, with a key "text" and optional keys "id", "url" and "title".
+
+    `skipped` is called with "null text" for an object without text.
+    """
     for number, line in text_lines(stream):
         if not line.strip():
             continue
@@ -52,7 +53,7 @@ def read_jsonl(stream: io.BufferedReader, skipped: Callable[[str], None]) -> Ite
             row = json.loads(line)
         except json.JSONDecodeError as error:
             raise UnreadableInput(
-                f"line {number}: {error.msg} at column {error.colno}; expected one JSON object a line: mend or remove it"
+                f"line {number}: {error.msg} at column {error.colno}; expected one JSON object a line: correct or remove it"
             ) from None
         if not isinstance(row, dict) or "text" not in row:
             found = f"keys {', '.join(map(repr, row))}" if isinstance(row, dict) else type(row).__name__
@@ -64,7 +65,7 @@ def read_jsonl(stream: io.BufferedReader, skipped: Callable[[str], None]) -> Ite
             skipped("null text")
             continue
         if not isinstance(text, str):
-            raise UnreadableInput(f"line {number}: 'text' is {type(text).__name__}; expected a string: mend or remove it")
+            raise UnreadableInput(f"line {number}: 'text' is {type(text).__name__}; expected a string: correct or remove it")
         identity, url, title = (str(row[key]) if row.get(key) is not None else "" for key in ("id", "url", "title"))
-        # A "revid" marks WikiExtractor's own rows, whose text is escaped as HTML.
+        # Rows with a "revid" come from WikiExtractor itself, which escapes the text as HTML.
         yield Article(id=identity, url=url, title=title, text=html.unescape(text) if "revid" in row else text)

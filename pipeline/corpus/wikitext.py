@@ -1,4 +1,4 @@
-"""Wikitext → plain text: what a reader of the page would call its prose, with none of the markup."""
+"""Wikitext → plain text: the prose that a reader of the page sees, without markup."""
 
 import re
 from collections.abc import Iterable
@@ -9,8 +9,8 @@ from mwparserfromhell.wikicode import Wikicode
 
 from pipeline.corpus.wikitext_tidy import HEADING, HOLE, tidy
 
-# Names of the File and Category namespaces. A dump's siteinfo gives the wiki's own name of each, but not its aliases ("Bild" beside
-# "Datei", and English everywhere), so those of the larger Wikipedias stand here, casefolded.
+# Names of the File and Category namespaces, casefolded. The siteinfo of a dump gives the wiki's own name of each, but not its aliases:
+# German has "Bild" and "Datei", and the English names work in every wiki. So this table has the aliases of the larger Wikipedias.
 _MEDIA = """
     file image media datei bild fichier archivo imagen ficheiro imagem bestand afbeelding plik grafika soubor fil súbor fájl kép
     fișier fişier imagine tiedosto kuva dosya resim tập tin hình berkas gambar fitxer imatge dosiero файл изображение зображення
@@ -24,7 +24,7 @@ _CATEGORY = """
 """
 HIDDEN_PREFIXES = frozenset(_MEDIA.split()) | frozenset(_CATEGORY.split()) | {"tập tin", "thể loại"}
 
-# [[de:Haus]] stands in the sidebar and not in the text; these short prefixes lead to other sites and are shown.
+# [[de:Haus]] is a link in the sidebar and not part of the text. These short prefixes are not languages, and their links are shown.
 _LANGUAGE = re.compile(r"(?:[a-z]{2,3}|simple|[a-z]{2,3}(?:-[a-z]+)+)")
 _SITES = frozenset({"mw", "doi", "rfc", "wmf", "hdl", "oclc"})
 
@@ -35,13 +35,13 @@ _DROPPED = """
 _BLOCKS = "p div blockquote center poem ul ol dl li dt dd h1 h2 h3 h4 h5 h6 includeonly noinclude"
 _DROPPED_TAGS, _BLOCK_TAGS = frozenset(_DROPPED.split()), frozenset(_BLOCKS.split())
 
-# The few templates that are no more than typography around running text: without them sentences would have holes.
-# The value is the positional parameter that is the text (-1: the last).
+# A few templates only format running text: without their text, sentences would have holes.
+# The value is the position of the parameter that holds the text (-1: the last one).
 _TEXT_TEMPLATES = {"lang": 1, "transl": -1, "transliteration": -1, "nowrap": 0, "nobr": 0, "small": 0, "quote": 0, "cquote": 0}
 _CHARACTER_TEMPLATES = {"ndash": "–", "mdash": "—", "spaced ndash": " – ", "snd": " – ", "nbsp": " ", "'": "'", "'s": "'s"}
 _RANGES = frozenset({"-", "–", "to", "and", "or", "x", "by", "&"})
 
-# The parser goes back to every opener that is never closed, so its time grows with their number times the page's length.
+# The parser goes back to every opening that is never closed, so its time grows with their number times the length of the page.
 _MAX_REREAD_CHARACTERS = 200_000_000  # about 15 seconds
 _PAIRED_TAG = re.compile(r"<(?!(?:br|hr|li|dt|dd|td|th|tr|img|wbr)\b)[a-z]", re.IGNORECASE)
 
@@ -56,10 +56,12 @@ def hidden_prefixes(names: Iterable[str]) -> frozenset[str]:
 
 
 def plain_text(wikitext: str, hidden: frozenset[str] = HIDDEN_PREFIXES) -> str:
-    """The text of a page: paragraphs, list items and headings a line each, at most one blank line in a row, "" if nothing is left.
+    """The text of a page: each paragraph, list item and heading on a line, at most one blank line between two lines.
 
-    `hidden` holds the casefolded namespace names whose links are not shown (files and categories). Templates, tables,
-    references, formulas and code blocks go; a heading with nothing beneath it goes with them. Raises UnparseablePage.
+    hidden  the casefolded names of the namespaces whose links are not shown (files and categories)
+
+    Templates, tables, references, formulas and code blocks are removed, and headings without text below them. The result is "" if
+    nothing is left. Raises UnparseablePage.
     """
     text = wikitext.replace(HEADING, "").replace(HOLE, "").replace("\r\n", "\n")
     unclosed = (
@@ -71,7 +73,7 @@ def plain_text(wikitext: str, hidden: frozenset[str] = HIDDEN_PREFIXES) -> str:
     if unclosed * len(text) > _MAX_REREAD_CHARACTERS:
         raise UnparseablePage(f"{unclosed} openers in {len(text)} characters are never closed")
     try:
-        # Bold and italic are left to `tidy`: the parser's notion of them breaks on French and Italian elisions (l'''Iliade'').
+        # `tidy` removes bold and italic marks: the parser reads French and Italian elisions (l'''Iliade'') wrongly.
         page = mwparserfromhell.parse(text, skip_style_tags=True)
     except mwparserfromhell.parser.ParserError as error:
         raise UnparseablePage(str(error)) from None
@@ -92,7 +94,7 @@ def _rendered(code: Wikicode, hidden: frozenset[str]) -> str:
 
 
 def _render_node(node: Node, hidden: frozenset[str], out: list[str]) -> None:
-    """Append what is shown of a node. Comments and {{{arguments}}} show nothing."""
+    """Append the visible text of a node. Comments and {{{arguments}}} have none."""
     if isinstance(node, Text):
         out.append(node.value)
     elif isinstance(node, Wikilink):
@@ -140,7 +142,7 @@ def _render_tag(tag: Tag, hidden: frozenset[str], out: list[str]) -> None:
         out.append(HOLE)
     elif name in ("code", "tt", "kbd"):
         code = _rendered(tag.contents, hidden)
-        out.append("\n" if "\n" in code.strip() else code)  # a word of code in a sentence stays, a listing does not
+        out.append("\n" if "\n" in code.strip() else code)  # a word of code in a sentence stays, a listing is removed
     elif name in _BLOCK_TAGS:
         out.append("\n")
         _render(tag.contents, hidden, out)

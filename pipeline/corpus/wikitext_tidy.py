@@ -1,12 +1,12 @@
-"""The second pass over a page's text: what unbalanced markup left behind, bold and italic, empty brackets, headings, blank space."""
+"""The second pass over the text of a page: removes what unbalanced markup left, bold and italic marks, empty brackets and blank space."""
 
 import html
 import re
 from bisect import bisect_left
 from collections import Counter
 
-HEADING = "\0"  # "\0<level><title>" on a line of its own is a heading; the input holds no such characters
-HOLE = "\x01"  # where a template or formula was: it keeps the quotes of '''{{flag|UK}}''' from running together
+HEADING = "\0"  # "\0<level><title>" on a line of its own is a heading; the input has no such characters
+HOLE = "\x01"  # where a template or formula was; it separates the quotes in '''{{flag|UK}}'''
 
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|\w{2,31});")
 _SPANS = "ref|math|chem|gallery|timeline|syntaxhighlight|source|score|imagemap|table"
@@ -32,7 +32,7 @@ _FILE_LINE = re.compile(
     r"[^\s:|]{3,20}:[^\n|:]{1,200}\.(?:jpe?g|png|gif|svg|tiff?|webp|xcf|og[gav]|webm|pdf)\b(?:\|.*)?", re.IGNORECASE
 )
 _NAMESPACE = re.compile(r"([^\s:]{2,20}):(?=\S)")
-_DEBRIS = re.compile(r"[-–—\s.,;:'\"()\[\]{}/\\|*]+")  # punctuation alone on a line: the rest of it was a template
+_DEBRIS = re.compile(r"[-–—\s.,;:'\"()\[\]{}/\\|*]+")  # a line of only punctuation: the rest of it was a template
 _QUOTES = re.compile(r"'{2,}")
 _LIST_MARKERS = re.compile(r"[*#:;]+\s*")
 _BLANKS = re.compile(r"[ \t\xa0\u2000-\u200a\u202f\u3000\r\v\f\u2028\u2029\x85]+")
@@ -43,7 +43,7 @@ _SPACE_BEFORE = re.compile(r" +(?=[,.](?:\s|$))")
 
 
 def tidy(text: str, hidden: frozenset[str]) -> str:
-    """Rendered wikitext without what is left of its markup. Time is linear in the text's length, whatever it holds."""
+    """Rendered wikitext without the remaining markup. The time is linear in the length of the text."""
     text = _ENTITY.sub(lambda match: html.unescape(match[0]).replace(HEADING, ""), text)
     text = _drop_spans(text)
     text = _VARIANT.sub(lambda match: _chosen_variant(match[1]), text)
@@ -55,9 +55,10 @@ def tidy(text: str, hidden: frozenset[str]) -> str:
 
 
 def _drop_spans(text: str) -> str:
-    """Without balanced {{…}}, {|…|}, <!--…--> and <ref>…</ref> that the parser gave up on; of unbalanced ones the token goes alone.
+    """Remove {{…}}, {|…|}, <!--…--> and <ref>…</ref> that the parser did not understand.
 
-    No such span reaches over a heading: then one of its ends is a stray, and a whole article would be lost.
+    Balanced spans are removed with their content; of an unbalanced one only the token is removed. A span that would reach over a
+    heading counts as unbalanced, because otherwise one wrong token could remove an entire article.
     """
     headings = [match.start() for match in re.finditer(HEADING, text)]
     opened: list[tuple[str, int, int]] = []  # (what closes it, start, end of the opener)
@@ -93,7 +94,7 @@ def _drop_spans(text: str) -> str:
 
 
 def _chosen_variant(body: str) -> str:
-    """The first variant of a language-converter block; nothing for blocks that only set rules or the page's title."""
+    """The first variant of a language-converter block. Blocks that only set rules or the title of the page give nothing."""
     flags, bar, rest = body.rpartition("|")
     if bar and set(flags) & set("HT-"):
         return ""
@@ -102,13 +103,13 @@ def _chosen_variant(body: str) -> str:
 
 
 def _drop_links(text: str, hidden: frozenset[str]) -> str:
-    """Links that the parser gave up on: their label, or nothing where they are files or categories."""
+    """Replace links that the parser did not understand by their label; links to files and categories are removed."""
 
     def label(match: re.Match[str]) -> str:
         prefix = match[1].partition(":")[0].strip().casefold()
         return "" if prefix in hidden else match[1].rpartition("|")[2]
 
-    for _ in range(3):  # links in captions in captions
+    for _ in range(3):  # captions can hold links with captions
         text, found = _LINK.subn(label, text)
         if not found:
             break
@@ -117,7 +118,7 @@ def _drop_links(text: str, hidden: frozenset[str]) -> str:
 
 
 def _tidy_line(line: str, hidden: frozenset[str]) -> str:
-    """One line without bold, italic, list markers, table remains, doubled blanks and empty brackets."""
+    """One line without bold and italic marks, list markers, parts of tables, double blanks and empty brackets."""
     line = _BLANKS.sub(" ", _drop_quotes(line).replace(HOLE, "")).strip(" ")
     if line.startswith("=="):
         level = min(len(line) - len(line.lstrip("=")), 6)
@@ -141,7 +142,7 @@ def _tidy_line(line: str, hidden: frozenset[str]) -> str:
 
 
 def _drop_quotes(line: str) -> str:
-    """Without '' and ''', read as MediaWiki does: where they do not balance, one ''' of the line is an apostrophe and italics."""
+    """Remove '' and ''' as MediaWiki reads them: if they do not balance, one ''' of the line is an apostrophe and an italic mark."""
     runs = list(_QUOTES.finditer(line))
     if not runs:
         return line
@@ -160,9 +161,9 @@ def _drop_quotes(line: str) -> str:
 
 
 def _kept_headings(lines: list[str]) -> list[str]:
-    """Without the headings that have nothing beneath them, read from the end; the others stand between blank lines."""
+    """Remove headings without text below them; put blank lines around the others. The lines are read from the end."""
     kept: list[str] = []
-    wanted = 0  # a heading of a level below this has text beneath it
+    wanted = 0  # headings of a level below this have text below them
     for line in reversed(lines):
         if not line.startswith(HEADING):
             wanted = 7 if line else wanted
@@ -174,7 +175,7 @@ def _kept_headings(lines: list[str]) -> list[str]:
 
 
 def _join(lines: list[str]) -> str:
-    """The lines with no more than one blank line between any two, and none at the ends."""
+    """Join the lines, with at most one blank line between two lines and none at the ends."""
     out: list[str] = []
     for line in lines:
         if line or (out and out[-1]):

@@ -146,7 +146,7 @@ BAD: dict[str, tuple[str, bytes, str]] = {
     "json type": ("a.jsonl", b'{"text": 1}\n', "line 1: 'text' is int"),
     "unclosed doc": ("wiki_00", doc(1, "a").encode() + b'<doc id="2">\nb\n', "ends inside the <doc> of line 6.*1 articles"),
     "doc in doc": ("wiki_00", b'<doc id="1">\na\n<doc id="2">\n', "line 3: a <doc> begins inside the one of line 1"),
-    "outside doc": ("wiki_00", doc(1, "a").encode() + b"b\n", "line 6: 'b' stands outside of <doc>"),
+    "outside doc": ("wiki_00", doc(1, "a").encode() + b"b\n", "line 6: 'b' is outside of <doc>"),
     "cut parquet": ("a.parquet", b"PAR1" + b"x" * 99, "cannot be read as Parquet"),
 }
 

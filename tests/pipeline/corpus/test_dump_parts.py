@@ -226,6 +226,6 @@ def test_a_dump_of_which_no_part_holds_an_article(tmp_path: Path) -> None:
 def test_an_input_named_as_a_part(tmp_path: Path) -> None:
     (tmp_path / "a.xml.bz2").write_bytes(multistream(XML, 3))
     (tmp_path / "a-part00001.txt").write_text("x")
-    with pytest.raises(InputError, match="named as a part of another"):
+    with pytest.raises(InputError, match="has the name of a part of another"):
         run(tmp_path, tmp_path / "out", part_bytes=1000)
     assert not (tmp_path / "out").exists()
