@@ -92,7 +92,7 @@ class Student(Section):
     @model_validator(mode="after")
     def _heads_divide(self) -> "Student":
         if self.hidden_size % self.heads:
-            raise ValueError(f"hidden_size {self.hidden_size} is no multiple of heads {self.heads}")
+            raise ValueError(f"hidden_size {self.hidden_size} is not a multiple of heads {self.heads}")
         return self
 
 
@@ -134,7 +134,7 @@ class Recipe(Section):
         names = [teacher.name for teacher in self.teachers]
         if len(set(names)) < len(names):
             twice = next(name for name in names if names.count(name) > 1)
-            raise ValueError(f"teachers: the name '{twice}' stands twice; give each teacher a name of its own")
+            raise ValueError(f"teachers: the name '{twice}' is there twice; give each teacher a name of its own")
         taught = {language for teacher in self.teachers for language in teacher.languages}
         for teacher in self.teachers:
             if len(set(teacher.languages)) < len(teacher.languages):

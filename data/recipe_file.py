@@ -75,7 +75,7 @@ def _override(content: dict[str, Any], setting: str) -> None:
     for table in tables:
         content = content.setdefault(table, {})
         if not isinstance(content, dict):
-            raise InputError(f"setting '{setting}': '{table}' is no table of the recipe")
+            raise InputError(f"setting '{setting}': '{table}' is not a table of the recipe")
     content[last] = parsed
 
 

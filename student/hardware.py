@@ -1,4 +1,4 @@
-"""The devices that train, and the number format that they multiply fast."""
+"""The devices that train, and the number format in which they multiply fast."""
 
 import os
 from typing import Literal
@@ -10,9 +10,9 @@ from vocab.errors import InputError
 
 
 def open_accelerator() -> Accelerator:
-    """The devices and processes that train: CUDA or Apple's GPU where there is one, else the CPU; all the processes of a launcher.
+    """The devices and processes that train: CUDA or Apple's GPU if there is one, else the CPU; all processes that a launcher started.
 
-    Mixed precision is left to `autocast`, so that one process may train in several precisions, one after the other.
+    Mixed precision is not set here but by `autocast`, so one process can train in one precision after the other.
     """
     on_cpu = not torch.cuda.is_available() and not torch.backends.mps.is_available()
     accelerator = Accelerator(mixed_precision="no", cpu=on_cpu)
@@ -26,7 +26,7 @@ def open_accelerator() -> Accelerator:
 
 
 def use_bfloat16(precision: Literal["auto", "float32", "bfloat16"], device: torch.device) -> bool:
-    """Whether matrix products run in bfloat16. auto: on CUDA that has it, and on a CPU with AMX tiles; else float32."""
+    """Whether matrix products run in bfloat16. auto: yes on CUDA devices that have it and on CPUs with AMX, else float32."""
     if precision != "auto":
         return precision == "bfloat16"
     if device.type == "cuda":

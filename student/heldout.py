@@ -118,7 +118,7 @@ def same_rows(one: Heldout, other: Heldout) -> bool:
 
 
 def _batches(shards: Sequence[Shard], with_teacher: bool, tokens: int, vocab_size: int, pad: int) -> Iterator[Batch]:
-    """Batches of rows of one row group each, longest first."""
+    """Batches of rows, longest first. All rows of a batch are from one row group."""
     columns = [*GOLD_COLUMNS, *((*TEACHER_COLUMNS, "label_logits") if with_teacher else ())]
     for shard in shards:
         for group in range(shard.row_groups):

@@ -1,4 +1,4 @@
-"""Masked LMs in the Hugging Face layout, saved and loaded without progress bars of their own."""
+"""Saves and loads masked LMs in the Hugging Face layout, without the progress bars of transformers."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +16,7 @@ def save_model(model: Any, folder: Path) -> None:
 
 
 def load_model(folder: Path) -> Any:
-    """The masked LM of a folder, its weights in the type they were saved in."""
+    """The masked LM of a folder. Its weights keep the type in which they were saved."""
     with _quiet():
         return AutoModelForMaskedLM.from_pretrained(folder)
 

@@ -1,4 +1,4 @@
-"""A new student: any masked LM architecture of transformers, in the recipe's shape, randomly initialised from the seed."""
+"""A new student: a masked LM architecture of transformers in the recipe's shape, with random weights from the seed."""
 
 import difflib
 from typing import Any
@@ -10,12 +10,12 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_N
 
 from data.recipe import Student
 from student.training.masked_head import decoder, hidden_at_masks
-from vocab.errors import InputError
+from vocab.errors import InputError, first_line
 from vocab.roles import Roles
 
-POSITIONS = 512  # at least, as BERT: a student trained on shorter windows can still be fine-tuned on longer ones
+POSITIONS = 512  # at least as many as BERT, so that a student trained on short windows can be fine-tuned on longer ones
 
-# What architectures call a size that transformers' own attribute_map does not translate.
+# Names of sizes that transformers' attribute_map does not translate.
 _OTHER_NAMES = {"intermediate_size": ("hidden_dim", "ffn_dim")}
 _DROPOUTS = (
     "hidden_dropout_prob",
@@ -30,8 +30,8 @@ _DROPOUTS = (
 def new_student(student: Student, *, vocab_size: int, max_length: int, roles: Roles, seed: int) -> Any:
     """A masked LM of the recipe's shape over `vocab_size` ids, for windows of `max_length` tokens (512 positions at least).
 
-    The weights depend on nothing but the arguments. The masked-head path is compared with the plain model once, on a few tokens, so
-    an architecture whose head works otherwise is an InputError here and not a wrong loss later.
+    The weights depend only on the arguments. The masked-head path is compared with the plain model once, on a few tokens. So an
+    architecture whose head works in another way is an InputError here, and not a wrong loss later.
     """
     config = student_config(student, vocab_size=vocab_size, max_length=max_length, roles=roles)
     with torch.random.fork_rng(devices=[]):
@@ -42,7 +42,7 @@ def new_student(student: Student, *, vocab_size: int, max_length: int, roles: Ro
 
 
 def student_config(student: Student, *, vocab_size: int, max_length: int, roles: Roles) -> Any:
-    """The architecture's configuration with the recipe's sizes. An unknown architecture is an InputError that lists near names."""
+    """The configuration of the architecture with the recipe's sizes. An unknown architecture is an InputError with similar names."""
     default = _default_config(student.architecture)
     if default.is_encoder_decoder:
         raise InputError(
@@ -57,7 +57,7 @@ def student_config(student: Student, *, vocab_size: int, max_length: int, roles:
     }
     settings: dict[str, int | float] = {_attribute(default, name, student.architecture): size for name, size in sizes.items()}
     optional: dict[str, int | float] = {
-        # BERT's 0.02 is for 768; a narrower model with it starts with all but constant logits, and is long in leaving them.
+        # BERT's 0.02 is meant for a width of 768. With it a narrower model starts with almost constant logits and learns slowly at first.
         "initializer_range": 0.02 * (768 / student.hidden_size) ** 0.5,
         "max_position_embeddings": max(max_length, POSITIONS),
         "embedding_size": student.hidden_size,
@@ -74,7 +74,7 @@ def student_config(student: Student, *, vocab_size: int, max_length: int, roles:
         config = AutoConfig.for_model(student.architecture, **settings)
         config.max_position_embeddings = max(max_length, POSITIONS) + _first_position(config)
     except (ValueError, TypeError, RuntimeError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = first_line(error)
         raise InputError(f"student: '{student.architecture}' cannot be built in this shape: {reason}") from None
     return config
 
@@ -103,7 +103,7 @@ def _attribute(config: Any, name: str, architecture: str) -> str:
 
 
 def _first_position(config: Any) -> int:
-    """The first token's row of the position table: RoBERTa and its kin begin after the padding's row."""
+    """The row of the position table for the first token. In RoBERTa and similar models it comes after the row of the padding."""
     with torch.device("meta"):
         skeleton = AutoModelForMaskedLM.from_config(config)
     for name, module in skeleton.named_modules():
@@ -113,7 +113,7 @@ def _first_position(config: Any) -> int:
 
 
 def _check_head(model: Any, architecture: str, length: int, roles: Roles) -> None:
-    """The masked-head path must give the plain model's logits."""
+    """Refuse an architecture for which the masked-head path and the plain model give different logits."""
     V = model.config.vocab_size
     input_ids_BT = (torch.arange(length) * 7919 % V).clamp_min(roles.mask)[None]
     places_M = torch.tensor([1, length - 2])
@@ -127,7 +127,7 @@ def _check_head(model: Any, architecture: str, length: int, roles: Roles) -> Non
             raise
         except (TypeError, KeyError, AttributeError, ValueError) as error:
             raise InputError(
-                f"student.architecture: '{architecture}' is no plain text encoder ({error}); try 'bert' or 'roformer'"
+                f"student.architecture: '{architecture}' is not a plain text encoder ({error}); try 'bert' or 'roformer'"
             ) from None
         linear = decoder(model)
         ours_MV = nn.functional.linear(hidden_MH, linear.weight, linear.bias)

@@ -1,6 +1,6 @@
-"""How often two ways to tokenize agree, word by word; and how many pieces of a text training never showed.
+"""How often two tokenizers segment a word in the same way, and how many pieces of a text training never showed.
 
-A word is a run of letters and digits, one CJK character, or one other sign that is no white space, whichever tokenizer is asked.
+For every tokenizer, a word is a run of letters and digits, one CJK character, or one other character that is not white space.
 """
 
 import re
@@ -22,12 +22,12 @@ _WORD = re.compile(rf"[{_CJK}]|[^\W{_CJK}]+|[^\w\s]")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Agreement:
-    """One language's text under one teacher's routed tokenizer and under the student's two own. Shares are of 1."""
+    """The text of one language, tokenized by one teacher (routed) and by the student's two tokenizers. Shares are between 0 and 1."""
 
     language: str
     teacher: str
     words: int
-    union_as_routed: float  # share of words that the union's tokenizer segments as the routed one
+    union_as_routed: float  # share of words that the union's tokenizer segments in the same way as the routed one
     restricted_as_routed: float
     union_as_restricted: float
     routed_pieces: float  # a word
@@ -41,7 +41,7 @@ class Agreement:
 
 
 def hf_segmenter(tokenizer: Any) -> Segmenter:
-    """A fast tokenizer whose ids are union ids (the student's) as a segmenter."""
+    """A segmenter from a fast tokenizer whose ids are union ids, such as the student's."""
 
     def segment(texts: Sequence[str]) -> list[Segmentation]:
         backend = tokenizer.backend_tokenizer
@@ -62,7 +62,11 @@ def measure_agreement(
     trained: NDArray[np.bool_],
     trained_here: NDArray[np.bool_],
 ) -> Agreement:
-    """Compare the three on texts. trained [V], trained_here [V]: the pieces that training showed, at all and in this language."""
+    """Compare the three tokenizers on texts.
+
+    trained [V]       the pieces that training showed
+    trained_here [V]  the pieces that training showed in this language
+    """
     words = [[match.span() for match in _WORD.finditer(text)] for text in texts]
     count = max(1, sum(map(len, words)))
     routed_all, union_all, restricted_all = routed(texts), union(texts), restricted(texts)
@@ -97,7 +101,7 @@ def measure_agreement(
 
 
 def words_of(spans: Sequence[tuple[int, int]], segmentation: Segmentation) -> list[tuple[int, ...]]:
-    """The ids of the pieces that lie in each word, or reach into it. Spans and pieces are in the order of the text."""
+    """The ids of the pieces that overlap each word. Spans and pieces are in the order of the text."""
     ids, offsets = segmentation.ids.tolist(), segmentation.offsets.tolist()
     found, first = [], 0
     for begin, end in spans:

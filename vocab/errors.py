@@ -1,16 +1,13 @@
-"""The one exception that stands for a user's mistake, raised by every room and shown by the command line without a traceback.
-
-And how another exception is told within its message.
-"""
+"""The exception for a user's mistake. Every room raises it, and the command line shows it without a traceback."""
 
 
 class InputError(ValueError):
     """Something given to the program is wrong. The message says what was found, what was expected, and what to do.
 
-    The command line prints it as one line and exits with 2. Any other exception is a bug of ours and keeps its traceback.
+    The command line prints it as one line and exits with 2. Any other exception is a bug of this project and keeps its traceback.
     """
 
 
-def first_line(error: Exception) -> str:
-    """What an exception says, as far as one line goes; its kind if it says nothing."""
+def first_line(error: BaseException) -> str:
+    """The first line of an exception's message, or the name of its class if it has no message."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]

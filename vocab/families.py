@@ -1,5 +1,6 @@
-"""The families of tokenizers, each with its own way to write a token: WordPiece ("##ung"), SentencePiece Unigram and BPE ("▁Haus"), and
-byte-level BPE ("ĠHaus", bytes as printable characters). A family turns a token into its canonical piece.
+"""The families of tokenizers. Each writes tokens in its own way, and turns a token into its canonical piece.
+
+WordPiece writes "##ung", SentencePiece (Unigram and BPE) "▁Haus", byte-level BPE "ĠHaus" (bytes as printable characters).
 """
 
 import re
@@ -18,7 +19,7 @@ Canonical = Callable[[str], Piece]
 def family(state: dict[str, Any], name: str) -> tuple[str, Canonical]:
     """The family of a tokenizer (its state is tokenizer.json), and its function token → canonical piece.
 
-    A family that the union cannot hold (a BPE that marks the ends of words, a vocabulary of whole words) is an InputError.
+    Raises InputError for a family that the union cannot hold: a BPE that marks the ends of words, or a vocabulary of complete words.
     """
     model = state["model"]
     kind = model["type"]
@@ -56,14 +57,14 @@ def _metaspace(token: str, byte_fallback: bool) -> Piece:
 def _byte_level(token: str) -> Piece:
     try:
         content = bytes(_BYTES[char] for char in token)
-    except KeyError:  # an added token, which is written as it is
+    except KeyError:  # an added token has no special spelling
         return Piece(token.removeprefix(" "), token.startswith(" "))
     begins_word = content.startswith(b" ")
     return Piece.from_bytes(content[begins_word:], begins_word)
 
 
 def _byte_alphabet() -> dict[str, int]:
-    """The printable character that byte-level BPE writes for each byte: the byte's own where it is printable, else from U+0100 on."""
+    """The character that byte-level BPE writes for each byte: the same character if it is printable, else one from U+0100 upwards."""
     own = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
     others = [byte for byte in range(256) if byte not in own]
     return {chr(byte): byte for byte in own} | {chr(256 + index): byte for index, byte in enumerate(others)}
@@ -73,7 +74,7 @@ _BYTES = _byte_alphabet()
 
 
 def _holds(state: dict[str, Any], kind: str) -> bool:
-    """Whether the pre-tokenizer or the decoder is of this kind, or a sequence that holds one."""
+    """Whether the pre-tokenizer or the decoder has this type, or is a sequence with a member of this type."""
     return any(part["type"] == kind for part in _parts(state))
 
 
@@ -83,7 +84,7 @@ def _parts(state: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _marks_words(state: dict[str, Any], model: dict[str, Any]) -> bool:
-    """Whether words begin with "▁": by the pre-tokenizer, or by a normaliser that writes it for each space."""
+    """Whether words begin with "▁", written by the pre-tokenizer, or by a normaliser that replaces each space."""
     if model.get("end_of_word_suffix") or model.get("continuing_subword_prefix"):
         return False
     if any(part["replacement"] != METASPACE for part in _parts(state) if part["type"] == "Metaspace"):

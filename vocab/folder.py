@@ -22,15 +22,15 @@ MAP_FIELDS = ("union_ids", "predictable", "real", "lengths", "spelled")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TeacherRow:
-    """What became of one teacher's vocabulary. Of its head's rows: pieces + special + placeholders + surplus."""
+    """What the union took from one teacher. The rows of the teacher's head are pieces + special + placeholders + surplus."""
 
     teacher: str
     family: str
     normaliser: Normaliser
     accounting: Accounting
-    new: int  # pieces that no teacher before it had
-    dropped: int  # rows with a piece that the union has no place for
-    loses: tuple[str, ...]  # what this teacher never sees, and the student does
+    new: int  # pieces that no earlier teacher has
+    dropped: int  # rows whose piece is not in the union
+    loses: tuple[str, ...]  # what the student sees and this teacher never sees
 
 
 def build_vocabulary(
@@ -42,31 +42,32 @@ def build_vocabulary(
     method: Mapping[str, Any] | None = None,
     choose: Callable[[Sequence[TeacherVocabulary], Union], Sequence[NDArray[np.bool_]]] | None = None,
 ) -> tuple[Union, list[TeacherRow]]:
-    """Merge the teachers and write the folder. `publish(folder, fill)` puts a filled folder in place whole.
+    """Merge the teachers and write the folder.
 
-    method  the settings that chose the pieces, kept with the union
-    choose  (new teachers, the union before them) → which new pieces each of them may add; all by default
+    publish  publish(folder, fill) fills a new folder and puts it in place in one step
+    method   the settings that chose the pieces; they are kept with the union
+    choose   (new teachers, the union before them) → the pieces that each of them may add; all by default
 
-    A folder that stands there must hold the first of the teachers, chosen by the same method; the others join it, and no id of it
-    changes. Any other is an InputError, since shards made under it would lose their meaning.
+    An existing folder must hold the first of the teachers, with pieces chosen by the same method. The other teachers are added, and
+    no id changes. Raises InputError for any other folder, because shards made with it would lose their meaning.
     """
     method = dict(method or {"method": "union"})
     union = load_union(folder) if (folder / "union.json").exists() else Union()
-    told = [(teacher.name, teacher.tokenizer_fingerprint) for teacher in teachers]
-    if [(link.teacher, link.tokenizer) for link in union.links] != told[: len(union.links)]:
+    given = [(teacher.name, teacher.tokenizer_fingerprint) for teacher in teachers]
+    if [(link.teacher, link.tokenizer) for link in union.links] != given[: len(union.links)]:
         raise InputError(
             f"{folder} was made by another recipe: found the teachers {_names(union)} with union {union.fingerprint[:12]}…, "
             f"expected the first of {', '.join(teacher.name for teacher in teachers)}, each with its own tokenizer: give this recipe "
             "another --out, or remove the run folder"
         )
     new = teachers[len(union.links) :]
-    free = {"size"} if new else set()  # a budget may grow for a new teacher
-    standing = load_method(folder) if union.links else method
-    if {key: value for key, value in standing.items() if key not in free} != {
+    free = {"size"} if new else set()  # the size of a budget may grow for a new teacher
+    existing = load_method(folder) if union.links else method
+    if {key: value for key, value in existing.items() if key not in free} != {
         key: value for key, value in method.items() if key not in free
     }:
         raise InputError(
-            f"{folder} was made with [vocabulary] {_settings(standing)}, the recipe has {_settings(method)}; expected the same: give this "
+            f"{folder} was made with [vocabulary] {_settings(existing)}, the recipe has {_settings(method)}; expected the same: give this "
             "recipe another --out, or remove the run folder"
         )
     maps = [map_into(union, teacher) for teacher in teachers[: len(union.links)]]
@@ -79,7 +80,7 @@ def build_vocabulary(
 
     def fill(target: Path) -> None:
         tokenizer.save_pretrained(target / "tokenizer")
-        for part in ("report", "restricted"):  # they hold as long as no teacher joins
+        for part in ("report", "restricted"):  # valid until a teacher is added
             if not new and (folder / part).is_dir():
                 shutil.copytree(folder / part, target / part)
         (target / "maps").mkdir()
@@ -113,7 +114,7 @@ def load_normaliser(folder: Path) -> Normaliser:
     try:
         return Normaliser(**_content(folder)["normaliser"])
     except (KeyError, TypeError):
-        raise InputError(f"{folder / 'union.json'}: says nothing of the normaliser; run `mergedistill vocab` again") from None
+        raise InputError(f"{folder / 'union.json'}: has no normaliser; run `mergedistill vocab` again") from None
 
 
 def _content(folder: Path) -> dict[str, Any]:
@@ -125,7 +126,7 @@ def _settings(method: Mapping[str, Any]) -> str:
 
 
 def load_union(folder: Path) -> Union:
-    """The union of a run, its chain of fingerprints computed again from its pieces. A missing or damaged one is an InputError."""
+    """The union of a run. Its chain of fingerprints is computed again from its pieces: a damaged union is an InputError."""
     if not (folder / "union.json").is_file():
         raise InputError(f"{folder / 'union.json'}: no such file; expected the union vocabulary: run `mergedistill vocab` first")
     try:

@@ -1,8 +1,8 @@
-"""Where a teacher's files come from: a local folder, or a snapshot from the Hub."""
+"""The source of a teacher's files: a local folder, or a snapshot from the Hub."""
 
 from pathlib import Path
 
-from vocab.errors import InputError
+from vocab.errors import InputError, first_line
 
 TOKENIZER_FILES = ["*.json", "*.txt", "*.model"]
 
@@ -10,7 +10,10 @@ TOKENIZER_FILES = ["*.json", "*.txt", "*.model"]
 def model_folder(model: str, *, base: Path, name: str, revision: str = "main", weights: bool = False) -> Path:
     """The local folder that holds a model: `model` itself if it is a folder (relative to `base`), else its snapshot from the Hub.
 
-    `weights` says whether the weights are needed, too. A model that is in neither place is an InputError naming teacher `name`.
+    weights  whether the weights are needed
+    name     of the teacher, for messages
+
+    Raises InputError for a model that is in neither place.
     """
     local = base / Path(model).expanduser()
     if local.is_dir():
@@ -24,7 +27,7 @@ def model_folder(model: str, *, base: Path, name: str, revision: str = "main", w
         if folder is not None:
             return folder
     raise InputError(
-        f"teacher '{name}': model '{model}' is no folder (looked for {local}), and the Hub gave none ({reason}): "
+        f"teacher '{name}': model '{model}' is not a folder (looked for {local}), and the Hub gave none ({reason}): "
         "correct teachers.model, or make the teacher with `mergedistill pretrain`"
     )
 
@@ -39,5 +42,5 @@ def _download(model: str, revision: str, weights: bool) -> tuple[str, Path | Non
         if weights and not list(folder.glob("*.safetensors")):
             folder = Path(snapshot_download(model, revision=revision, allow_patterns=[*TOKENIZER_FILES, "pytorch_model*.bin*"]))
         return "", folder
-    except Exception as error:  # the Hub's client raises dozens of kinds; whichever it was, the user needs its first line
-        return str(error).strip().splitlines()[0], None
+    except Exception as error:  # the Hub's client raises dozens of types, and the first line tells the user what happened
+        return first_line(error), None

@@ -1,4 +1,4 @@
-"""What a tokenizer does to text before it looks for pieces, observed on probes; and the normaliser of the student."""
+"""How a tokenizer changes a text before it looks for pieces, observed on short test strings; and the student's normaliser."""
 
 import unicodedata
 from collections.abc import Sequence
@@ -13,9 +13,9 @@ class Normaliser:
     lowercase: bool
     strip_accents: bool
     split_chinese: bool  # every CJK character becomes a word
-    clean_text: bool  # control characters removed
-    unicode_form: str = ""  # NFC, NFD, NFKC or NFKD; "": characters stay as they are
-    split_punctuation: bool = True  # punctuation becomes words of its own (else it stays with the word it touches)
+    clean_text: bool  # control characters are removed
+    unicode_form: str = ""  # NFC, NFD, NFKC or NFKD; "": characters are not changed
+    split_punctuation: bool = True  # each punctuation character becomes a word (else it belongs to the word next to it)
 
     def describe(self) -> str:
         """In words, for a table."""
@@ -29,7 +29,7 @@ class Normaliser:
         return ", ".join(words for words, holds in said.items() if holds) or "keeps all"
 
     def loses(self, keeper: "Normaliser") -> list[str]:
-        """What this normaliser does to text that `keeper` leaves as it is."""
+        """The changes that this normaliser makes and `keeper` does not make."""
         lost = [
             (self.lowercase and not keeper.lowercase, "upper case"),
             (self.strip_accents and not keeper.strip_accents, "accents"),
@@ -39,7 +39,7 @@ class Normaliser:
 
 
 def observe(backend: Any, *, split_punctuation: bool) -> Normaliser:
-    """What the normaliser of a tokenizer (tokenizers.Tokenizer) does, seen on probes: any sequence, charsmap or regex counts."""
+    """What the normaliser of a tokenizer (tokenizers.Tokenizer) does, observed on test strings, so that any normaliser can be described."""
 
     def normal(text: str) -> str:
         return str(backend.normalizer.normalize_str(text)) if backend.normalizer is not None else text
@@ -56,15 +56,15 @@ def observe(backend: Any, *, split_punctuation: bool) -> Normaliser:
         strip_accents=strip_accents,
         split_chinese=" " in normal("中文").strip(),
         clean_text="\u0007" not in normal("a\u0007b"),
-        unicode_form="" if form == "NFD" and strip_accents else form,  # stripping decomposes by itself
+        unicode_form="" if form == "NFD" and strip_accents else form,  # stripping accents decomposes too
         split_punctuation=split_punctuation,
     )
 
 
 def student_normaliser(teachers: Sequence[Normaliser]) -> Normaliser:
-    """The normaliser that loses nothing a teacher keeps: it changes characters only as every teacher does.
+    """The student's normaliser: it makes a change only if every teacher makes it, so nothing that a teacher keeps is lost.
 
-    Words are split as finely as any teacher splits them: where one teacher makes a word of each comma, its pieces for commas begin words.
+    Words are split where any teacher splits them: if one teacher makes a word of each comma, its pieces for commas begin words.
     """
     forms = {teacher.unicode_form for teacher in teachers}
     if len(forms) > 1:

@@ -6,17 +6,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib import rc_context
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from vocab.pieces import needs_hexadecimal, parse
+from vocab.pieces import is_hexadecimal, parse
 from vocab.union import TeacherMap, Union
 
-_SCRIPTS = 7  # that get a colour of their own; the rest share one
-_STYLE = {"svg.hashsalt": "mergedistill", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
+_SCRIPTS = 7  # scripts with a colour of their own; all others share one
+_STYLE: Any = {"svg.hashsalt": "mergedistill", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
 
 
 def overlaps(union: Union, maps: Sequence[TeacherMap]) -> NDArray[np.float64]:
-    """[T, T] the share of the row's teacher's pieces that the column's teacher has, too."""
+    """[T, T] the share of the row teacher's pieces that the column teacher has too."""
     has_TV = np.zeros((len(maps), union.size), dtype=np.float32)
     for row, teacher_map in enumerate(maps):
         has_TV[row, teacher_map.union_ids[teacher_map.predictable]] = 1
@@ -25,7 +27,7 @@ def overlaps(union: Union, maps: Sequence[TeacherMap]) -> NDArray[np.float64]:
 
 
 def scripts(union: Union) -> list[Counter[str]]:
-    """Per teacher, the scripts of the pieces that it added: Unicode's names; "digits and signs" for text of no script."""
+    """For each teacher, the scripts of the pieces that it added: Unicode's names, and "digits and signs" for text without a script."""
     counts, start = [], Union().size
     for link in union.links:
         counts.append(Counter(script_of(piece) for piece in union.pieces[start : link.size]))
@@ -37,7 +39,7 @@ def script_of(piece: str) -> str:
     """The script of a piece's first character that has one."""
     from fontTools import unicodedata
 
-    if needs_hexadecimal(piece):
+    if is_hexadecimal(piece):
         return "bytes and spaces"
     codes = (unicodedata.script(char) for char in str(parse(piece).content))
     code = next((code for code in codes if code not in ("Zyyy", "Zinh", "Zzzz")), None)
@@ -45,12 +47,12 @@ def script_of(piece: str) -> str:
 
 
 def draw_overlap(union: Union, maps: Sequence[TeacherMap], path: Path) -> None:
-    """A heatmap: how much of each teacher's vocabulary each other one has."""
+    """A heatmap: the share of each teacher's vocabulary that each other teacher has."""
     shares_TT, names = overlaps(union, maps), [teacher_map.teacher for teacher_map in maps]
-    plt = _pyplot()
-    with plt.rc_context(_STYLE):
+    with rc_context(_STYLE):
         side = 2.2 + 0.7 * len(names)
-        figure, axes = plt.subplots(figsize=(side + 0.8, side), layout="constrained")
+        figure = Figure(figsize=(side + 0.8, side), layout="constrained")
+        axes = figure.subplots()
         image = axes.imshow(shares_TT, vmin=0, vmax=1, cmap="Blues")
         for row, column in np.ndindex(shares_TT.shape):
             share = shares_TT[row, column]
@@ -59,7 +61,7 @@ def draw_overlap(union: Union, maps: Sequence[TeacherMap], path: Path) -> None:
         axes.set_yticks(range(len(names)), names)
         axes.set_title("Share of the row's pieces that the column has")
         figure.colorbar(image, ax=axes, shrink=0.8, format=lambda value, _: f"{value:.0%}")
-        _save(plt, figure, path)
+        figure.savefig(path, metadata={"Date": None})  # the same picture gives the same bytes
 
 
 def draw_scripts(union: Union, path: Path) -> None:
@@ -68,9 +70,9 @@ def draw_scripts(union: Union, path: Path) -> None:
     total: Counter[str] = sum(counts, Counter())
     common = [name for name, _ in total.most_common(_SCRIPTS)]
     names = [*common, "other"] if len(total) > len(common) else common
-    plt = _pyplot()
-    with plt.rc_context(_STYLE):
-        figure, axes = plt.subplots(figsize=(8, 1.4 + 0.45 * len(counts)), layout="constrained")
+    with rc_context(_STYLE):
+        figure = Figure(figsize=(8, 1.4 + 0.45 * len(counts)), layout="constrained")
+        axes = figure.subplots()
         left = np.zeros(len(counts))
         for index, name in enumerate(names):
             widths = np.array(
@@ -86,18 +88,4 @@ def draw_scripts(union: Union, path: Path) -> None:
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
         axes.set_title(f"A union of {union.size:,} pieces: what each teacher adds, by script")
         figure.legend(loc="outside right upper", frameon=False)
-        _save(plt, figure, path)
-
-
-def _pyplot() -> Any:
-    import matplotlib
-
-    matplotlib.use("Agg")  # no display is needed
-    from matplotlib import pyplot
-
-    return pyplot
-
-
-def _save(plt: Any, figure: Any, path: Path) -> None:
-    figure.savefig(path, metadata={"Date": None})  # the same picture is the same file
-    plt.close(figure)
+        figure.savefig(path, metadata={"Date": None})  # the same picture gives the same bytes

@@ -1,8 +1,8 @@
-"""Canonical pieces: what a token of any family is, text and whether it begins a word; and its one spelling as a string.
+"""Canonical pieces. The piece of a token is its text, and whether it begins a word. Each piece has exactly one spelling.
 
-A piece is spelled as WordPiece spells it: "haus" begins a word, "##haus" goes on with one. What that cannot say unambiguously (bytes
-that are no whole characters, white space, nothing at all, a word that itself begins with "##") is spelled in hexadecimal with a space
-inside, "<bytes E4 B8>" or "##<bytes E4 B8>": no tokenizer finds such a piece in a text, since no word holds a space.
+The spelling is WordPiece's: "haus" begins a word, "##haus" continues one. Some pieces would be ambiguous in this spelling: bytes that
+are not complete characters, white space, the empty text, and a word that begins with "##". They are spelled in hexadecimal with a
+space inside, "<bytes E4 B8>" or "##<bytes E4 B8>". No tokenizer finds such a piece in a text, because no word contains a space.
 """
 
 import re
@@ -13,20 +13,20 @@ from vocab.roles import SPECIAL_TOKENS
 
 CONTINUATION = "##"
 _ODD = re.compile(r"^<bytes (?P<hex>[0-9A-F ]*)>$")
-# Categories that would not survive as a line of a file, or that tokenizers take for a border of words: separators and controls.
+# Unicode categories that cannot be part of a line in a file, or that end a word for tokenizers: separators and control characters.
 _UNSAFE = ("Zs", "Zl", "Zp", "Cc", "Cs")
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A canonical piece. `content` is text, or bytes that are no whole characters."""
+    """A canonical piece. `content` is text, or bytes that are not complete characters."""
 
     content: str | bytes
     begins_word: bool
 
     @classmethod
     def from_bytes(cls, content: bytes, begins_word: bool) -> "Piece":
-        """The piece of some bytes: text where they are whole characters of UTF-8."""
+        """The piece of some bytes: text if they are complete UTF-8 characters."""
         try:
             return cls(content.decode("utf-8"), begins_word)
         except UnicodeDecodeError:
@@ -34,9 +34,9 @@ class Piece:
 
 
 def spell(piece: Piece) -> str:
-    """The piece's one spelling: no two pieces have the same."""
+    """The spelling of the piece. Two different pieces never have the same spelling."""
     content = piece.content
-    if isinstance(content, bytes) or _is_odd(content, piece.begins_word):
+    if isinstance(content, bytes) or _is_ambiguous(content, piece.begins_word):
         raw = content if isinstance(content, bytes) else content.encode("utf-8")
         content = f"<bytes {raw.hex(' ').upper()}>"
     return content if piece.begins_word else CONTINUATION + content
@@ -50,14 +50,14 @@ def parse(spelling: str) -> Piece:
     return Piece.from_bytes(bytes.fromhex(odd["hex"]), begins_word) if odd else Piece(content, begins_word)
 
 
-def needs_hexadecimal(spelling: str) -> bool:
-    """Whether no text can be segmented into this piece: its spelling is in hexadecimal."""
+def is_hexadecimal(spelling: str) -> bool:
+    """Whether a spelling is hexadecimal. No text can be segmented into such a piece."""
     return " " in spelling
 
 
-def _is_odd(text: str, begins_word: bool) -> bool:
+def _is_ambiguous(text: str, begins_word: bool) -> bool:
     if begins_word and (text.startswith(CONTINUATION) and len(text) > len(CONTINUATION)):
-        return True  # would read as a continuation
+        return True  # would be read as a continuation
     if begins_word and text in SPECIAL_TOKENS.values():
-        return True  # a text that happens to look like one of the student's special tokens
+        return True  # a text that looks like one of the student's special tokens
     return not text or (not text.isalnum() and any(unicodedata.category(char) in _UNSAFE for char in text))

@@ -1,4 +1,4 @@
-"""The roles that special tokens play. Tokens of different teachers merge by role, never by id or by string."""
+"""The roles of special tokens. Special tokens of different teachers merge by role, never by id or by string."""
 
 from dataclasses import astuple, dataclass
 from typing import Any
@@ -28,7 +28,7 @@ UNION_ROLES = Roles(pad=0, unk=1, cls=2, sep=3, mask=4)
 
 
 def read_roles(tokenizer: Any, name: str) -> Roles:
-    """The roles that an HF tokenizer declares. A missing one is an InputError; `name` says whose tokenizer it is."""
+    """The roles that an HF tokenizer declares. Raises InputError if one is missing. `name` is its owner, for messages."""
     declared = {
         "pad": tokenizer.pad_token_id,
         "unk": tokenizer.unk_token_id,

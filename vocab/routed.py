@@ -1,6 +1,6 @@
-"""Routed tokenisation, for text whose language is known: the language's own teacher tokenizes, and its ids are mapped into the union.
+"""Routed tokenisation, for text in a known language: the teacher of that language tokenizes, and its ids are mapped into the union.
 
-So a text is segmented exactly as the student saw it in training, whatever pieces the other teachers brought into the union.
+So a text is segmented exactly as the student saw it in training. Pieces that other teachers added to the union have no influence.
 """
 
 from collections.abc import Sequence
@@ -19,15 +19,15 @@ from vocab.union import TeacherMap, spell_out
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Segmentation:
-    """A text in union ids. n pieces, no special tokens."""
+    """A text as n pieces with union ids, without special tokens."""
 
     ids: NDArray[np.uint32]  # [n]
-    offsets: NDArray[np.int64]  # [n, 2] characters of the text: from, to
-    word_ids: NDArray[np.int64]  # [n] which word of the tokenizer each piece lies in; −1: of none
+    offsets: NDArray[np.int64]  # [n, 2] first character in the text, and the one after the last
+    word_ids: NDArray[np.int64]  # [n] the number of the word that each piece belongs to, as the tokenizer counts words; −1: none
 
     @classmethod
     def of(cls, encoding: Any) -> "Segmentation":
-        """An encoding of the tokenizers library, its ids as they are."""
+        """The segmentation of an encoding of the tokenizers library; the ids are not changed."""
         return cls(
             ids=np.array(encoding.ids, dtype=np.uint32),
             offsets=np.array(encoding.offsets, dtype=np.int64).reshape(-1, 2),
@@ -35,12 +35,12 @@ class Segmentation:
         )
 
     def with_special_tokens(self) -> NDArray[np.uint32]:
-        """[cls] … [sep], what the student takes: [n + 2]."""
+        """[n + 2] the ids with cls before and sep after them, as the student expects them."""
         return np.concatenate(([UNION_ROLES.cls], self.ids, [UNION_ROLES.sep])).astype(np.uint32)
 
 
 class RoutedTokenizer:
-    """One teacher's tokenizer, its output in union ids."""
+    """The tokenizer of one teacher, with union ids as output."""
 
     def __init__(self, backend: Tokenizer, teacher_map: TeacherMap):
         """`backend` is the teacher's own (a fast tokenizer's backend_tokenizer)."""
@@ -50,19 +50,19 @@ class RoutedTokenizer:
         self._starts = np.cumsum(teacher_map.lengths) - teacher_map.lengths
 
     def __call__(self, texts: Sequence[str]) -> list[Segmentation]:
-        """Each text's segmentation. A piece that the union dropped becomes the pieces that spell it, each with the whole's offsets."""
-        self._backend.encode_special_tokens = True  # a text that quotes "[MASK]" is about the token
+        """The segmentation of each text. A piece that is not in the union becomes the pieces that spell it, all with its offsets."""
+        self._backend.encode_special_tokens = True  # a text that quotes "[MASK]" does not contain the mask token
         return [self._routed(encoding) for encoding in self._backend.encode_batch(list(texts), add_special_tokens=False)]
 
     def _routed(self, encoding: Any) -> Segmentation:
         own = Segmentation.of(encoding)
         ids, lengths = spell_out(own.ids, self._map.lengths, self._starts, self._map.spelled)
-        ids[ids < len(SPECIAL_TOKENS)] = UNION_ROLES.unk  # a text that quotes "<mask>" says an unknown word, and no more
+        ids[ids < len(SPECIAL_TOKENS)] = UNION_ROLES.unk  # a quoted "<mask>" is an unknown word
         return Segmentation(ids=ids, offsets=np.repeat(own.offsets, lengths, axis=0), word_ids=np.repeat(own.word_ids, lengths))
 
 
 def load_routed(folder: Path, teacher: str) -> RoutedTokenizer:
-    """The routed tokenizer of one teacher of a run, from RUN/vocab alone."""
+    """The routed tokenizer of one teacher of a run. It needs only the folder RUN/vocab."""
     from vocab.folder import load_map
 
     path = folder / "teachers" / f"{teacher}.json"

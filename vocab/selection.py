@@ -1,4 +1,4 @@
-"""Which of the teachers' pieces the union takes: all, all but the rare, or those that carry most of the corpora's tokens.
+"""The choice of the pieces that the union takes: all, all except rare ones, or those with most of the corpora's tokens.
 
 Legend: V ids of one teacher, P its distinct pieces in order of id.
 """
@@ -17,7 +17,7 @@ Counts = Mapping[tuple[str, str], NDArray[np.int64]]  # (teacher, language) → 
 
 def choose_pieces(
     teachers: Sequence[TeacherVocabulary],
-    standing: Union,
+    existing: Union,
     counts: Counts,
     *,
     method: str,
@@ -26,23 +26,23 @@ def choose_pieces(
     sampling_alpha: float,
     scales: Mapping[str, float] | None = None,
 ) -> list[NDArray[np.bool_]]:
-    """Per teacher, in order, the ids [V] whose pieces the union takes where they do not stand in it already.
+    """For each teacher, in order, the ids [V] whose pieces the union takes. Pieces that are in the union already stay in any case.
 
-    "union" takes every piece; it needs no counts.
+    "union" takes every piece and needs no counts.
 
-    "trimmed" takes a piece of teacher t if, in one at least of the corpora l that t reads, P_tl(piece) ≥ min_probability, where
-    P_tl(piece) = count of its tokens / count of all tokens, as t tokenises l. BiStil (Ansell et al., Findings of ACL 2023) trims
-    to the source and target language so. What one teacher drops another may take: each is judged by its own corpora.
+    "trimmed" takes a piece of teacher t if P_tl(piece) ≥ min_probability in at least one of the corpora l that t reads. P_tl(piece) =
+    count of its tokens / count of all tokens, when t tokenises l. BiStil (Ansell et al., Findings of ACL 2023) trims to the source
+    and target language in this way. Each teacher is judged by its own corpora, so one teacher can drop what another takes.
 
-    "budget" fills the union up to `size` pieces (special tokens and what stands counted) with those of the largest weight
+    "budget" fills the union up to `size` pieces (including special tokens and existing pieces) with the pieces of the largest weight
 
         w(piece) = Σ_l p_l · mean over the teachers t of l of P_tl(piece),    p_l = n_l^α / Σ_m n_m^α
 
-    n_l is the number of tokens of l, the mean over its teachers, times scales[l] (corpus / what was counted of it; 1 unless
-    given), and α `sampling_alpha`: the share that training gives the language (Khanuja et al. 2021; Conneau and Lample 2019).
-    Equal weights go by recipe order, then id. Pieces that occur nowhere fill what is left.
+    n_l is the number of tokens of l (the mean over its teachers) times scales[l], the size of the corpus divided by its counted part
+    (1 by default). α is `sampling_alpha`, so p_l is the share of the language in training (Khanuja et al. 2021; Conneau and Lample
+    2019). Equal weights are ordered by recipe order, then by id. Pieces that never occur fill the remaining places.
 
-    A `size` that has no room for one new piece is an InputError.
+    Raises InputError for a `size` without room for a new piece.
     """
     if method == "union":
         return [np.array([piece is not None for piece in teacher.pieces], dtype=np.bool_) for teacher in teachers]
@@ -50,7 +50,7 @@ def choose_pieces(
         return [_trim(teacher, counts, min_probability) for teacher in teachers]
     assert method == "budget", method
     assert size is not None, "the recipe refuses a budget without a size"
-    return _fill(teachers, standing, size, _weights(teachers, counts, sampling_alpha, scales or {}))
+    return _fill(teachers, existing, size, _weights(teachers, counts, sampling_alpha, scales or {}))
 
 
 def _trim(teacher: TeacherVocabulary, counts: Counts, min_probability: float) -> NDArray[np.bool_]:
@@ -58,7 +58,7 @@ def _trim(teacher: TeacherVocabulary, counts: Counts, min_probability: float) ->
     keep_P = np.zeros(rows.max(initial=-1) + 1, dtype=np.bool_)
     for _, count in _corpora(teacher, counts):
         keep_P |= _probabilities(rows, count) >= min_probability
-    keep_V: NDArray[np.bool_] = np.append(keep_P, False)[rows]  # a row without a piece has the number −1: the last
+    keep_V: NDArray[np.bool_] = np.append(keep_P, False)[rows]  # a row without a piece has the number −1, which is the last place
     return keep_V
 
 
@@ -88,23 +88,23 @@ def _weights(
 
 
 def _fill(
-    teachers: Sequence[TeacherVocabulary], standing: Union, size: int, weights: Mapping[str, float]
+    teachers: Sequence[TeacherVocabulary], existing: Union, size: int, weights: Mapping[str, float]
 ) -> list[NDArray[np.bool_]]:
-    stands = set(standing.pieces)
-    new = [piece for piece in weights if piece not in stands]
-    room = size - standing.size
+    taken = set(existing.pieces)
+    new = [piece for piece in weights if piece not in taken]
+    room = size - existing.size
     if teachers and room < 1:
         raise InputError(
-            f"vocabulary.size: found {size:,}; {standing.size:,} pieces stand already (special tokens among them): expected at least "
-            f"{standing.size + 1:,}"
+            f"vocabulary.size: found {size:,}; {existing.size:,} pieces are there already (including special tokens): expected at least "
+            f"{existing.size + 1:,}"
         )
-    order = np.argsort([-weights[piece] for piece in new], kind="stable")  # stable: ties stay in recipe order
+    order = np.argsort([-weights[piece] for piece in new], kind="stable")  # a stable sort keeps ties in recipe order
     taken = {new[index] for index in order[: max(room, 0)]}
     return [np.array([piece in taken for piece in teacher.pieces], dtype=np.bool_) for teacher in teachers]
 
 
 def _corpora(teacher: TeacherVocabulary, counts: Counts) -> Iterator[tuple[str, NDArray[np.int64]]]:
-    """(language, counts [V]) of each corpus that the teacher reads."""
+    """(language, counts [V]) for each corpus that the teacher reads."""
     for (name, language), count in counts.items():
         if name == teacher.name:
             assert len(count) == len(teacher.pieces), f"{len(count)} counts for {len(teacher.pieces)} ids of '{name}'"
@@ -112,7 +112,7 @@ def _corpora(teacher: TeacherVocabulary, counts: Counts) -> Iterator[tuple[str, 
 
 
 def _distinct(teacher: TeacherVocabulary) -> dict[str, int]:
-    """The teacher's pieces, each once, numbered in order of id: several of its ids may have the same."""
+    """The different pieces of a teacher, numbered in the order of ids. Several ids can have the same piece."""
     numbers: dict[str, int] = {}
     for piece in teacher.pieces:
         if piece is not None:
@@ -121,13 +121,13 @@ def _distinct(teacher: TeacherVocabulary) -> dict[str, int]:
 
 
 def _group(teacher: TeacherVocabulary) -> NDArray[np.int64]:
-    """[V] the number of each id's piece, −1 where it has none."""
+    """[V] the number of each id's piece, or −1 for an id without a piece."""
     numbers = _distinct(teacher)
     return np.array([-1 if piece is None else numbers[piece] for piece in teacher.pieces], dtype=np.int64)
 
 
 def _probabilities(rows: NDArray[np.int64], count: NDArray[np.int64]) -> NDArray[np.float64]:
-    """The share of the tokens that each piece has, ids of one piece summed; zeros for a corpus without tokens."""
+    """The share of each piece in the tokens, summed over its ids. Zeros for a corpus without tokens."""
     has = rows >= 0
     summed = np.bincount(rows[has], weights=count[has], minlength=int(rows.max(initial=-1)) + 1)
     probabilities: NDArray[np.float64] = summed / max(int(count.sum()), 1)

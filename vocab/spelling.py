@@ -1,19 +1,19 @@
-"""How a piece that the student's vocabulary does not hold is spelled by pieces that it holds: WordPiece's longest match, on its text."""
+"""How a piece that is not in the union is spelled by pieces that are: WordPiece's longest match on its text."""
 
 from collections.abc import Mapping
 
-from vocab.pieces import CONTINUATION, needs_hexadecimal, parse
+from vocab.pieces import CONTINUATION, is_hexadecimal, parse
 from vocab.roles import SPECIAL_TOKENS
 
-_SPECIAL = frozenset(SPECIAL_TOKENS.values())  # a text that looks like one is text
+_SPECIAL = frozenset(SPECIAL_TOKENS.values())  # a text that looks like a special token is still text
 
 
 def spell_with(piece: str, ids: Mapping[str, int]) -> list[int] | None:
-    """The union ids that spell a canonical piece, `ids` being the pieces there are; None if there is no way to.
+    """The union ids that spell a canonical piece, or None if it cannot be spelled. `ids` are the pieces of the union.
 
-    The first part begins a word if the piece does; the others go on with one. Pieces that no text can be segmented into are not split.
+    The first part begins a word if the piece does; the other parts continue it. Pieces with a hexadecimal spelling are not split.
     """
-    if needs_hexadecimal(piece):
+    if is_hexadecimal(piece):
         return None
     whole = parse(piece)
     text, start, found = str(whole.content), 0, []

@@ -11,17 +11,17 @@ from vocab.pieces import CONTINUATION
 from vocab.roles import SPECIAL_TOKENS, UNION_ROLES
 from vocab.union import Union
 
-# Characters of the longest word that is looked up; a longer one is unk. 100 is BERT's. Where punctuation does not split words, a whole
-# sentence of a script without spaces is one word.
+# Longest word, in characters; longer ones become unk. BERT has 100. If punctuation does not split words, a complete sentence of a
+# script without spaces is one word.
 LONGEST_WORD = 100
 LONGEST_UNSPLIT = 1000
 
 
 def student_tokenizer(union: Union, normaliser: Normaliser, max_length: int, keep: NDArray[np.bool_] | None = None) -> Any:
-    """The tokenizer over the union: ids are union ids; roles as SPECIAL_TOKENS. Sequences are [CLS] … [SEP].
+    """The tokenizer over the union: its ids are union ids, its special tokens SPECIAL_TOKENS, its sequences [CLS] … [SEP].
 
-    keep [V]: the restricted tokenizer, which finds these pieces only (all by default). Ids do not change: the others' places are taken
-    by names that no text can hold, for they have a space, so the vocabulary keeps its size.
+    keep [V]: the pieces that a restricted tokenizer can find (all by default). Ids and the size of the vocabulary do not change: the
+    other pieces are replaced by names with a space, which no text can contain.
     """
     from transformers import PreTrainedTokenizerFast
 

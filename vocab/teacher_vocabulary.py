@@ -1,4 +1,4 @@
-"""A teacher's vocabulary as the union sees it: one canonical piece per id, its special tokens by role."""
+"""A teacher's vocabulary as the union reads it: a canonical piece for each id, and the special tokens by role."""
 
 import hashlib
 import json
@@ -15,17 +15,17 @@ from vocab.pieces import Piece, spell
 from vocab.roles import Roles, read_roles
 from vocab.tokenizer_source import open_tokenizer
 
-# Rows that a vocabulary keeps free for its users; they were never trained, so the union has no place for them.
+# Rows that a vocabulary reserves for its users. They were never trained, so the union does not take them.
 _PLACEHOLDER = re.compile(r"^(\[unused[ _-]?\d+\]|madeupword\d+|<unused_?\d+>)$")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Accounting:
-    """What becomes of the rows of a teacher's head: rows = pieces + special + placeholders + surplus."""
+    """The rows of a teacher's head by kind: rows = pieces + special + placeholders + surplus."""
 
     rows: int = 0
     pieces: int = 0  # rows with a canonical piece
-    merged: int = 0  # of these, rows whose piece another row of this teacher has, too
+    merged: int = 0  # of these, rows whose piece another row of this teacher has too
     special: int = 0
     placeholders: int = 0
     surplus: int = 0  # rows without a token
@@ -33,31 +33,31 @@ class Accounting:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TeacherVocabulary:
-    """What the union needs to know of one teacher."""
+    """What the union needs to know about one teacher."""
 
     name: str
-    pieces: Sequence[str | None]  # [head size] canonical piece of each id; None: a special token, a placeholder, a surplus row
+    pieces: Sequence[str | None]  # [head size] canonical piece of each id; None: special token, placeholder or surplus row
     roles: Roles
     normaliser: Normaliser
     tokenizer_fingerprint: str
     family: str = "WordPiece"
     accounting: Accounting = Accounting()
-    positions: int | None = None  # tokens of the longest sequence that the model takes; None: no limit is declared
+    positions: int | None = None  # length of the longest sequence that the model takes, in tokens; None: no declared limit
     tokenizer: Any = field(
         repr=False, default=None
     )  # the fast tokenizer's backend (tokenizers.Tokenizer), truncation and padding off
 
 
 def read_teacher(folder: Path, name: str, tokenizer: Path | None = None) -> TeacherVocabulary:
-    """Read a teacher's tokenizer and configuration. `tokenizer` is a source of its own (see `open_tokenizer`), the folder unless given.
+    """Read a teacher's tokenizer and configuration. `tokenizer` is another source than the folder (see `open_tokenizer`).
 
-    Anything that is no masked LM, and a tokenizer whose family or roles the union cannot hold, is an InputError.
+    Raises InputError for a model that is not a masked LM, and for a tokenizer whose family or roles the union cannot hold.
     """
     from transformers import AutoConfig
 
     try:
         config = AutoConfig.from_pretrained(folder)
-    except Exception as error:  # each kind of configuration fails in its own way
+    except Exception as error:  # each type of configuration fails in its own way
         raise InputError(f"teacher '{name}': {folder} cannot be loaded by transformers: {first_line(error)}") from None
     _require_masked_lm(config, folder, name)
     return vocabulary_of(open_tokenizer(tokenizer or folder, name), name, head_size=config.vocab_size, positions=_positions(config))
@@ -73,7 +73,7 @@ def vocabulary_of(tokenizer: Any, name: str, *, head_size: int | None = None, po
     own = set(own) if isinstance(own, dict) else {entry[0] for entry in own}
     added = {
         entry["content"] for entry in state["added_tokens"] if entry["content"] not in own
-    }  # whole words, in no family's spelling
+    }  # complete words, not in the spelling of any family
 
     def canonical(token: str) -> Piece:
         return Piece(token.strip(), True) if token in added else of_family(token)
@@ -104,9 +104,10 @@ def vocabulary_of(tokenizer: Any, name: str, *, head_size: int | None = None, po
 def canonical_pieces(
     vocabulary: dict[str, int], *, head_size: int, special_ids: set[int], canonical: Canonical, name: str
 ) -> tuple[list[str | None], Accounting]:
-    """The canonical piece of each of the head's rows [head_size], None where the union has no place for the row; and the accounting.
+    """The canonical piece of each row of the head [head_size], None for rows that the union does not take; and the accounting.
 
-    A head may have more rows than the vocabulary has tokens (published ones do): the surplus is None. Fewer is an InputError.
+    A head may have more rows than the vocabulary has tokens, as some published heads do: these rows are surplus. Raises InputError if
+    it has fewer.
     """
     largest = max(vocabulary.values(), default=-1)
     if largest >= head_size:
@@ -135,7 +136,7 @@ def canonical_pieces(
 
 
 def _positions(config: Any) -> int | None:
-    """The longest sequence; RoBERTa and its kin spend the first rows of the position table on padding."""
+    """The longest sequence. RoBERTa and similar models use the first rows of the position table for padding."""
     positions = getattr(config, "max_position_embeddings", None)
     if positions is None or positions <= 0:
         return None
@@ -147,10 +148,10 @@ def _require_masked_lm(config: Any, folder: Path, name: str) -> None:
     from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
 
     heads = list(config.architectures or [])
-    # A checkpoint saved with another head would load all the same, its masked-LM head random: refuse it by what it says it is.
+    # A checkpoint saved with another head would also load, with a random masked-LM head. So it is refused by its declared class.
     wrong_head = heads and not any(head.endswith(("ForMaskedLM", "ForPreTraining", "LMHeadModel")) for head in heads)
     if config.model_type not in MODEL_FOR_MASKED_LM_MAPPING_NAMES or wrong_head:
         raise InputError(
-            f"teacher '{name}': {folder} holds {' and '.join(heads) or config.model_type}, which is no masked LM; "
+            f"teacher '{name}': {folder} holds {' and '.join(heads) or config.model_type}, which is not a masked LM; "
             "expected a …ForMaskedLM checkpoint"
         )

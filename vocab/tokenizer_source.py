@@ -1,7 +1,7 @@
-"""Where a tokenizer comes from: an HF folder, a tokenizer.json, a vocab.txt, or a SentencePiece model; always as an HF fast tokenizer.
+"""Loads a tokenizer from an HF folder, a tokenizer.json, a vocab.txt or a SentencePiece model. The result is an HF fast tokenizer.
 
-Files that declare no roles (a bare vocab.txt, tokenizer.json or .model) have them by convention: the strings below, where the file has
-them as special tokens. A folder's own declaration always goes first.
+A single vocab.txt, tokenizer.json or .model declares no roles. Then the usual strings, listed below, give the roles, if the file has
+them as special tokens. The declaration of a folder comes first.
 """
 
 import json
@@ -23,9 +23,10 @@ _UTF8 = "expected UTF-8: convert it, or fetch it again"
 
 
 def open_tokenizer(source: Path, name: str) -> Any:
-    """The fast tokenizer (PreTrainedTokenizerFast) of a source; truncation and padding off. `name` says whose it is.
+    """The fast tokenizer (PreTrainedTokenizerFast) of a source, without truncation and padding. `name` is its owner, for messages.
 
-    What cannot be read, has no fast form, or holds a token twice, an empty one or half a character, is an InputError.
+    Raises InputError for a file that cannot be read, a tokenizer without a fast form, and a vocabulary with a token twice, an empty
+    token, or half a character.
     """
     if source.is_dir():
         tokenizer = _folder(source, name)
@@ -50,30 +51,30 @@ def open_tokenizer(source: Path, name: str) -> Any:
 
 
 def read_vocab_txt(path: Path, name: str) -> list[str]:
-    """The tokens of a vocab.txt, one a line; a token's id is its line. Windows line ends are line ends, the last one may be missing."""
+    """The tokens of a vocab.txt, one on each line. The id of a token is its line. Windows line ends are accepted."""
     where = f"teacher '{name}': {path}"
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = path.read_bytes()[: error.start].count(b"\n") + 1
-        raise InputError(f"{where}: line {line} is no UTF-8 ({error.reason}); {_UTF8}") from None
-    tokens = text.split("\n")  # not splitlines(): a token may hold other signs that Unicode takes for line ends
+        raise InputError(f"{where}: line {line} is not UTF-8 ({error.reason}); {_UTF8}") from None
+    tokens = text.split("\n")  # not splitlines(): a token may contain other characters that Unicode defines as line ends
     if tokens[-1] == "":
         tokens.pop()
     if tokens and all(token.endswith("\r") for token in tokens[:-1]) and len(tokens) > 1:
         tokens = [token.removesuffix("\r") for token in tokens]
     if not tokens:
-        raise InputError(f"{where}: is empty; expected a token a line")
+        raise InputError(f"{where}: is empty; expected a token on each line")
     lines: dict[str, int] = {}
     for line, token in enumerate(tokens, start=1):
         if not token:
             raise InputError(
-                f"{where}: line {line} is empty; expected a token a line, for a token's id is its line: restore the token"
+                f"{where}: line {line} is empty; expected a token on each line, because the id of a token is its line: restore the token"
             )
         if token in lines:
             raise InputError(
-                f"{where}: line {lines[token]} and line {line} both hold '{token}'; expected every token once, for a token's id is its "
-                "line: correct the file, or give the tokenizer.json that the teacher was trained with"
+                f"{where}: line {lines[token]} and line {line} both hold '{token}'; expected every token once, because the id of a token "
+                "is its line: correct the file, or give the tokenizer.json that the teacher was trained with"
             )
         lines[token] = line
     return tokens
@@ -85,20 +86,20 @@ def _folder(folder: Path, name: str) -> Any:
     if (folder / "vocab.txt").is_file() and not (folder / "tokenizer.json").is_file():
         read_vocab_txt(folder / "vocab.txt", name)
         if "do_lower_case" not in _config(folder, name):
-            # transformers would lower-case by default, which a cased vocabulary (published ones come so) does not survive.
+            # transformers would lower-case by default, which makes a cased vocabulary useless. Some published ones have no other file.
             return _vocab_txt(folder / "vocab.txt", name)
     if (folder / "tokenizer.json").is_file():
         _check_json(folder / "tokenizer.json", name)
     try:
         if (folder / "tokenizer.json").is_file():
-            # The file as it is: transformers' own classes replace its normaliser and pre-tokenizer by their defaults.
+            # The file is loaded unchanged: transformers' own classes replace its normaliser and pre-tokenizer by their defaults.
             declared = _config(folder, name) | _config(folder, name, "special_tokens_map.json")
             tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
             return tokenizer if any(declared.get(f"{role}_token") for role in _CONVENTION) else _declare(tokenizer)
         tokenizer = AutoTokenizer.from_pretrained(folder)
     except InputError:
         raise
-    except Exception as error:  # each kind of tokenizer fails in its own way
+    except Exception as error:  # each type of tokenizer fails in its own way
         raise InputError(f"teacher '{name}': the tokenizer in {folder} cannot be loaded: {first_line(error)}") from None
     if not tokenizer.is_fast:
         raise InputError(
@@ -112,24 +113,25 @@ def _json(path: Path, name: str) -> Any:
     from transformers import PreTrainedTokenizerFast
 
     if (path.parent / "tokenizer_config.json").is_file() and path.name == "tokenizer.json":
-        return _folder(path.parent, name)  # the declaration lies beside it
+        return _folder(path.parent, name)  # the declaration is in a file next to it
     _check_json(path, name)
     try:
         tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(path))
     except Exception as error:
-        raise InputError(f"teacher '{name}': {path} is no tokenizer.json: {first_line(error)}") from None
+        raise InputError(f"teacher '{name}': {path} is not a tokenizer.json: {first_line(error)}") from None
     return _declare(tokenizer)
 
 
 def _vocab_txt(path: Path, name: str) -> Any:
-    """BERT's WordPiece. It lower-cases if the vocabulary (but for a stray token) holds no capital, strips accents if it holds none of
-    those either; a tokenizer_config.json beside it that says otherwise goes first.
+    """BERT's WordPiece. It lower-cases if the vocabulary has (almost) no capital letters, and strips accents if it also has no accents.
+
+    A tokenizer_config.json next to it comes first.
     """
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
 
     tokens = read_vocab_txt(path, name)
-    # A lower-cased vocabulary may hold a stray capital that lower-casing does not touch; a cased one has thousands.
+    # A lower-cased vocabulary may have a few capital letters that lower-casing does not change; a cased one has thousands.
     capitals = sum(any(unicodedata.category(char) == "Lu" for char in token) for token in tokens if not token.startswith("["))
     cased = capitals > len(tokens) / 1000
     vocabulary = {token: index for index, token in enumerate(tokens)}
@@ -160,7 +162,7 @@ def _vocab_txt(path: Path, name: str) -> Any:
 
 
 def _stripped(token: str) -> str:
-    """Without accents, as BERT strips them: decomposed, marks removed."""
+    """The text without accents, as BERT strips them: decompose, then remove the marks."""
     return "".join(char for char in unicodedata.normalize("NFD", token) if unicodedata.category(char) != "Mn")
 
 
@@ -169,7 +171,7 @@ def _sentencepiece(path: Path, name: str) -> Any:
     from transformers.convert_slow_tokenizer import SpmConverter
 
     class Converter(SpmConverter):
-        handle_byte_fallback = True  # the fast form has it
+        handle_byte_fallback = True  # the fast form contains it
 
     class Source:
         vocab_file = str(path)
@@ -184,7 +186,7 @@ def _sentencepiece(path: Path, name: str) -> Any:
 
 
 def _declare(tokenizer: Any) -> Any:
-    """Roles by convention, where the tokenizer has the string among its special tokens."""
+    """The roles by their usual strings, as far as the tokenizer has them as special tokens."""
     special = {str(token) for token in tokenizer.added_tokens_decoder.values() if token.special}
     roles = {
         f"{role}_token": next(string for string in strings if string in special)
@@ -196,7 +198,7 @@ def _declare(tokenizer: Any) -> Any:
 
 
 def _check_json(path: Path, name: str) -> None:
-    """Refuse a tokenizer.json that is no JSON, or whose strings hold half a character."""
+    """Refuse a tokenizer.json that is not JSON, or whose strings contain half a character."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         vocabulary = content["model"]["vocab"]
@@ -204,12 +206,13 @@ def _check_json(path: Path, name: str) -> None:
         ids = list(vocabulary.values()) if isinstance(vocabulary, dict) else tokens
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise InputError(
-            f"teacher '{name}': {path} is no tokenizer.json, or a damaged one ({type(error).__name__}: {first_line(error)}); fetch it again"
+            f"teacher '{name}': {path} is not a tokenizer.json, or a damaged one ({type(error).__name__}: {first_line(error)}); "
+            "fetch it again"
         ) from None
     if len(set(ids)) < len(ids):
         twice = next(one for one in ids if ids.count(one) > 1)
         raise InputError(
-            f"teacher '{name}': {path}: '{twice}' stands twice in the vocabulary; expected an id for each token: correct it"
+            f"teacher '{name}': {path}: '{twice}' is twice in the vocabulary; expected an id for each token: correct it"
         )
     for token in tokens:
         if any("\ud800" <= char <= "\udfff" for char in token):
@@ -223,7 +226,7 @@ def _config(folder: Path, name: str, file: str = "tokenizer_config.json") -> dic
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise InputError(f"teacher '{name}': {path} is no JSON: {first_line(error)}; fetch it again") from None
+        raise InputError(f"teacher '{name}': {path} is not JSON: {first_line(error)}; fetch it again") from None
     if not isinstance(content, dict):
         raise InputError(f"teacher '{name}': {path}: found {type(content).__name__}; expected a JSON object: fetch it again")
     return content

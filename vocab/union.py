@@ -1,7 +1,7 @@
-"""The union vocabulary: append-only, with a chained fingerprint, one link a teacher.
+"""The union vocabulary: append-only, with a chain of fingerprints that has one link for each teacher.
 
-Teachers are merged in recipe order; each adds its new pieces after the ones that stand. So the ids of a prefix of the teachers
-never change, and shards made under the prefix stay valid when a teacher is added.
+Teachers are merged in recipe order, and each adds its new pieces after the existing ones. So the ids of the first teachers never change,
+and their shards stay valid when a teacher is added.
 """
 
 import hashlib
@@ -23,9 +23,9 @@ class Link:
     """One teacher's place in the chain."""
 
     teacher: str
-    size: int  # of the union, this teacher's pieces included
-    fingerprint: str  # sha256 of the link before and of the pieces that this teacher added
-    tokenizer: str  # fingerprint of the teacher's tokenizer
+    size: int  # of the union, including this teacher's pieces
+    fingerprint: str  # sha256 of the previous link and of the pieces that this teacher added
+    tokenizer: str  # the fingerprint of the teacher's tokenizer
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,11 +33,13 @@ class TeacherMap:
     """Teacher id → union id, for one teacher. V rows of the teacher's head."""
 
     teacher: str
-    union_ids: NDArray[np.uint32]  # [V] total: an id that has no place in the union maps to unk
-    predictable: NDArray[np.bool_]  # [V] may be a label or a prediction: its piece has a place in the union
-    real: NDArray[np.bool_]  # [V] has a piece, so it counts in the teacher's softmax: predictable, or dropped from the union
-    lengths: NDArray[np.int64]  # [V] union ids that the id becomes in an input: 1 but for a dropped piece that kept ones spell
-    spelled: NDArray[np.uint32]  # [sum of lengths] these union ids, id after id
+    union_ids: NDArray[np.uint32]  # [V] an id that is not in the union maps to unk
+    predictable: NDArray[np.bool_]  # [V] its piece is in the union, so it can be a label or a prediction
+    real: NDArray[np.bool_]  # [V] has a piece, in the union or not, so it counts in the teacher's softmax
+    lengths: NDArray[
+        np.int64
+    ]  # [V] number of union ids that the id becomes in an input: 1, or more if a piece that is not in the union is spelled
+    spelled: NDArray[np.uint32]  # [sum of lengths] these union ids, one id after the other
 
     def equals(self, other: "TeacherMap") -> bool:
         """Whether all arrays are the same."""
@@ -61,21 +63,21 @@ class Union:
 
     @property
     def fingerprint(self) -> str:
-        """sha256 of the whole union: the last link of the chain."""
+        """sha256 of the complete union: the last link of the chain."""
         return self.links[-1].fingerprint if self.links else chain("", self.pieces)
 
     def link(self, teacher: str) -> Link:
         return next(link for link in self.links if link.teacher == teacher)
 
     def begins_with(self, other: "Union") -> bool:
-        """Whether `other` is a prefix of this union, teacher by teacher."""
+        """Whether the teachers of `other` are the first teachers of this union, with the same pieces."""
         return self.links[: len(other.links)] == other.links
 
 
 def merge(union: Union, vocabulary: TeacherVocabulary, keep: NDArray[np.bool_] | None = None) -> tuple[Union, TeacherMap]:
     """The union with one teacher's new pieces appended, and the teacher's map into it.
 
-    keep [V]: which of its new pieces the union takes (all by default). A piece that stands there already is used in any case.
+    keep [V]: the new pieces that the union takes (all by default). A piece that is in the union already is always used.
     """
     ids = {piece: index for index, piece in enumerate(union.pieces)}
     for index, piece in enumerate(vocabulary.pieces):
@@ -93,7 +95,7 @@ def merge(union: Union, vocabulary: TeacherVocabulary, keep: NDArray[np.bool_] |
 
 
 def map_into(union: Union, vocabulary: TeacherVocabulary) -> TeacherMap:
-    """A teacher's map into the union that stands: it follows from the teacher's tokenizer and the pieces up to the teacher's link."""
+    """A teacher's map into an existing union. It follows from the teacher's tokenizer and the pieces up to the teacher's link."""
     pieces = union.pieces[: union.link(vocabulary.name).size]
     return _map(vocabulary, {piece: index for index, piece in enumerate(pieces)})
 
@@ -124,14 +126,17 @@ def _map(vocabulary: TeacherVocabulary, ids: Mapping[str, int]) -> TeacherMap:
 def spell_out(
     ids: NDArray[np.integer[Any]], lengths_V: NDArray[np.int64], starts_V: NDArray[np.int64], spelled: NDArray[np.uint32]
 ) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
-    """The union ids that a teacher's ids [T] become, and how many each becomes [T]. starts_V: where an id's begin in `spelled`."""
+    """The union ids for a teacher's ids [T], and the number of union ids for each of them [T].
+
+    starts_V: the place in `spelled` where the union ids of each id begin
+    """
     lengths_T = lengths_V[ids]
     within = np.arange(int(lengths_T.sum())) - np.repeat(np.cumsum(lengths_T) - lengths_T, lengths_T)
     return spelled[np.repeat(starts_V[ids], lengths_T) + within], lengths_T
 
 
 def merge_all(vocabularies: Sequence[TeacherVocabulary]) -> tuple[Union, list[TeacherMap]]:
-    """The union of teachers in order, and each one's map."""
+    """The union of teachers, in their order, and the map of each."""
     union, maps = Union(), []
     for vocabulary in vocabularies:
         union, teacher_map = merge(union, vocabulary)
@@ -140,5 +145,5 @@ def merge_all(vocabularies: Sequence[TeacherVocabulary]) -> tuple[Union, list[Te
 
 
 def chain(previous: str, pieces: Sequence[str]) -> str:
-    """The fingerprint of a link: sha256 of the one before it and of the pieces that it adds."""
+    """The fingerprint of a link: sha256 of the previous link and of the pieces that it adds."""
     return hashlib.sha256(json.dumps([previous, list(pieces)], ensure_ascii=True).encode()).hexdigest()

@@ -1,11 +1,10 @@
-"""Small vocabularies of the other families from texts: SentencePiece-style Unigram and BPE ("▁Haus"), and byte-level BPE ("ĠHaus").
+"""Small vocabularies of other families from texts: SentencePiece-style Unigram and BPE ("▁Haus"), and byte-level BPE ("ĠHaus").
 
-The same texts give the same tokenizer on every run. The BPE trainer sees to that itself: it counts in whole numbers, and breaks ties by
-the numbers of the pieces, which are ordered by character. (Not so its `limit_alphabet`: so rare characters are dropped here instead.)
-The Unigram trainer does not, for it sums floats in the order of a hash map, which changes from process to process. What that changes is
-the last digits of the scores, and the order in which characters that it had pruned come back; both are settled here (`_settle`). Which
-pieces it keeps could change only where the losses of two agree in all but those digits; in runs on real texts, and on made-up ones full
-of ties, that was not seen.
+The same texts give the same tokenizer in every process. The BPE trainer does this by itself: it counts in integers, and it decides ties
+by the numbers of the pieces, which are ordered by character. Its option `limit_alphabet` does not, so rare characters are removed here.
+The Unigram trainer adds floats in the order of a hash map, which differs between processes. This changes the last digits of the scores,
+and the order of the characters that it first removes and then brings back. `_settle` corrects both. It could also change which pieces
+are kept, if the losses of two pieces differ only in those digits. This never happened in runs on real texts and on texts full of ties.
 """
 
 import json
@@ -20,19 +19,19 @@ from vocab.errors import InputError
 
 # The special tokens of XLM-R and RoBERTa, by role.
 SPECIAL = {"pad": "<pad>", "unk": "<unk>", "cls": "<s>", "sep": "</s>", "mask": "<mask>"}
-# The least that each family needs for its special tokens and its alphabet.
+# The smallest vocabulary of each family: its special tokens and its alphabet.
 SMALLEST = {"unigram": 32, "bpe": 16, "byte-level": len(SPECIAL) + 256}
-PIECE_CHARACTERS = 16  # of a piece with "▁", at most: SentencePiece's own limit
-SCORE_DECIMALS = 5  # runs were seen to differ by 4e-11
-MARKS = tuple(map(chr, range(0xF0000, 0xF0040)))  # of private use
+PIECE_CHARACTERS = 16  # largest length of a piece with "▁": the limit of SentencePiece
+SCORE_DECIMALS = 5  # scores of two runs differed by up to 4e-11
+MARKS = tuple(map(chr, range(0xF0000, 0xF0040)))  # from the private use area
 _MARKS = frozenset(MARKS)
-_CHARACTER_STEP = 1e-4  # the trainer's distance between the scores of characters that it brings back
+_CHARACTER_STEP = 1e-4  # the step between the scores of the characters that the trainer brings back
 
 Texts = Callable[[], Iterable[str]]
 
 
 class NoWordsError(InputError):
-    """The texts are there, and are white space."""
+    """There are texts, but they hold only white space."""
 
 
 def train_subwords(
@@ -46,10 +45,10 @@ def train_subwords(
 ) -> Any:
     """A PreTrainedTokenizerFast of the family "unigram", "bpe" or "byte-level", sequences <s> … </s>; arguments as `train_wordpiece`.
 
-    A vocabulary below SMALLEST is an InputError; so is, for "unigram" and "bpe", a corpus that has nothing but white space.
+    Raises InputError for a vocabulary below SMALLEST, and with "unigram" and "bpe" for a corpus of only white space.
     """
     if vocab_size < SMALLEST[family]:
-        raise InputError(f"vocab_size: found {vocab_size}; expected {SMALLEST[family]} at least for the family '{family}'")
+        raise InputError(f"vocab_size: found {vocab_size}; expected at least {SMALLEST[family]} for the family '{family}'")
     backend = _empty(family, lowercase)
     model = _train(backend, family, texts, vocab_size)
     scores = dict(_settle(model["vocab"], vocab_size - len(SPECIAL))) if family == "unigram" else {}
@@ -57,7 +56,7 @@ def train_subwords(
     order = place_special_tokens([*SPECIAL.values(), *learnt], special_token_ids or {}, SPECIAL)
     ids = {piece: index for index, piece in enumerate(order)}
     if family == "unigram":
-        # A text that quotes "<mask>" must not become the token, and the model would find it: so to spell it out always scores better.
+        # A text that quotes "<mask>" must not become the mask token, which the model would find. So spelling it out always scores better.
         never = (1 + max(map(len, SPECIAL.values()))) * min(scores[piece] for piece in learnt)
         backend.model = models.Unigram(vocab=[(piece, scores.get(piece, never)) for piece in order], unk_id=ids[SPECIAL["unk"]])
     else:
@@ -74,11 +73,11 @@ def _empty(family: str, lowercase: bool) -> Tokenizer:
         backend = Tokenizer(models.BPE())
         backend.normalizer = normalizers.Sequence(plain) if plain else None
         backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
-        # The space that was put before the first word goes again.
+        # Remove the space that was added before the first word.
         backend.decoder = decoders.Sequence([decoders.ByteLevel(), decoders.Strip(content=" ", left=1, right=0)])
         return backend
     backend = Tokenizer(models.Unigram() if family == "unigram" else models.BPE(unk_token=SPECIAL["unk"]))
-    # As SentencePiece: any white space, line ends too, is one space. "▁" stands for spaces alone.
+    # As in SentencePiece: any white space, line ends too, becomes one space. "▁" means only a space.
     spaces = [normalizers.Replace(Regex(r"\s+"), " "), normalizers.Strip()]
     backend.normalizer = normalizers.Sequence([normalizers.NFKC(), *plain, *spaces])
     backend.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="always")
@@ -87,14 +86,14 @@ def _empty(family: str, lowercase: bool) -> Tokenizer:
 
 
 def _train(backend: Tokenizer, family: str, texts: Texts, vocab_size: int) -> dict[str, Any]:
-    """The model that the library's trainer makes, as tokenizer.json writes it."""
+    """The model that the library's trainer makes, in the form of tokenizer.json."""
     common: dict[str, Any] = {"vocab_size": vocab_size, "special_tokens": [*SPECIAL.values()], "show_progress": False}
     trainer: Any
     if family == "byte-level":
         trainer = trainers.BpeTrainer(**common, min_frequency=2, initial_alphabet=pre_tokenizers.ByteLevel.alphabet())
         known = _unquoted(texts())
     else:
-        normaliser = backend.normalizer  # held here: the tokenizer is locked while it is trained
+        normaliser = backend.normalizer  # read here, because the tokenizer is locked while it is trained
         spelling = sorted(set("".join(SPECIAL.values()))) if family == "unigram" else []
         room = max(1, (vocab_size - len(SPECIAL) - len(spelling)) // 2)
         keep = _common_characters(normaliser, texts, min(room, max(ALPHABET, vocab_size // 4))) | set(spelling)
@@ -120,7 +119,7 @@ def _common_characters(normaliser: Any, texts: Texts, limit: int) -> set[str]:
         counts.update(normaliser.normalize_str(text))
     common = sorted((char for char in counts if not char.isspace()), key=lambda char: (-counts[char], char))
     if not common:
-        raise NoWordsError("found no text but white space; expected words to make a vocabulary of")
+        raise NoWordsError("found only white space; expected words to make a vocabulary of")
     return set(common[:limit])
 
 
@@ -130,7 +129,7 @@ def _without_rare(normaliser: Any, texts: Texts, keep: set[str]) -> Iterator[str
 
 
 def _unquoted(texts: Iterable[str]) -> Iterator[str]:
-    """The texts with a space in each special token that they quote: else a piece could be learnt that is spelled as one."""
+    """The texts with a space inside each quoted special token. Otherwise a piece could be learned that is spelled like one."""
     for text in texts:
         for token in SPECIAL.values():
             text = text.replace(token, f"{token[0]} {token[1:]}")
@@ -138,11 +137,11 @@ def _unquoted(texts: Iterable[str]) -> Iterator[str]:
 
 
 def _with_ends(texts: Iterable[str]) -> Iterator[str]:
-    """The texts, and after them each different word once more, followed by a mark.
+    """The texts, and then each different word again, followed by a mark.
 
-    The trainer begins with the strings that are followed by two different characters in a list of the different words (the branches of
-    a suffix tree), and so would never learn a whole word that no longer word begins with, however frequent it is. Here every word is
-    followed by its end in one place and by a mark in another. The marks are many, so that hardly a piece with one is worth its place.
+    The trainer's first candidates are the strings that are followed by two different characters in a list of the different words (the
+    branches of a suffix tree). So it would never learn a complete word that is not the beginning of a longer word. Here every word is
+    followed by its end in one place and by a mark in another. There are many different marks, so a piece with a mark is rarely kept.
     """
     words: dict[str, None] = {}
     for text in texts:
@@ -153,10 +152,10 @@ def _with_ends(texts: Iterable[str]) -> Iterator[str]:
 
 
 def _settle(pieces: Iterable[tuple[str, float]], room: int) -> list[tuple[str, float]]:
-    """At most `room` pieces and scores, best first, without special tokens and marks, and without what differs from run to run.
+    """At most `room` pieces and scores, best first, without special tokens, marks, and differences between processes.
 
-    Characters that the trainer had pruned come back with the lowest score plus a small step each, in random order: here all of them
-    get the lowest score. The others' scores are rounded; ties are ordered by the pieces. Single characters are kept in any case.
+    The trainer brings removed characters back in random order, each with the lowest score plus a small step. Here all of them get the
+    lowest score. The other scores are rounded, and ties are ordered by the pieces. Single characters are always kept.
     """
     learnt = [(piece, score) for piece, score in pieces if piece not in SPECIAL.values() and not _MARKS.intersection(piece)]
     lowest = min(score for _, score in learnt)
@@ -176,7 +175,7 @@ def _wrap(backend: Tokenizer, ids: Mapping[str, int], max_length: int) -> Any:
         pair=f"{cls} $A {sep} {sep} $B {sep}",
         special_tokens=[(cls, ids[cls]), (sep, ids[sep])],
     )
-    # The mask takes the space before it, so that "am <mask>" has no lone "▁".
+    # The mask token includes the space before it, so that "am <mask>" has no single "▁".
     special = {role: AddedToken(token, lstrip=role == "mask", normalized=False, special=True) for role, token in SPECIAL.items()}
     backend.add_special_tokens([*special.values()])
     return PreTrainedTokenizerFast(

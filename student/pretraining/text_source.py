@@ -1,4 +1,4 @@
-"""Text as something to train on: a vocabulary of its own or a given one, and gold-only masked shards in it."""
+"""Text as training data: a new or a given vocabulary, and masked shards without teacher labels."""
 
 import json
 import shutil
@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
-from data.articles import open_article_shard, read_articles
+from data.articles import group_row_groups, open_article_shard, read_articles
 from data.contract import SCHEMA_VERSION, ShardPath
 from data.examples import Alphabet, gold_table, make_examples
 from data.identity import differences, file_fingerprint
@@ -25,7 +25,7 @@ from vocab.errors import InputError
 from vocab.roles import SPECIAL_TOKENS
 from vocab.teacher_vocabulary import vocabulary_of
 
-ARTICLES_PER_SHARD = 5000  # rounded up to whole row groups of the input
+ARTICLES_PER_SHARD = 5000  # rounded up to complete row groups of the input
 SMALLEST_VOCABULARY = {"wordpiece": 16} | SMALLEST  # of each family
 FAMILIES = tuple(SMALLEST_VOCABULARY)
 
@@ -34,10 +34,10 @@ Texts: TypeAlias = Callable[[], Iterable[str]]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NewVocabulary:
-    """A vocabulary to be trained from the text. Checked on construction: InputError."""
+    """A vocabulary that is trained from the text. Raises InputError for impossible values."""
 
     family: str  # one of FAMILIES
-    size: int  # at most
+    size: int  # the largest number of tokens
     lowercase: bool
     special_token_ids: Mapping[str, int]  # role → id
 
@@ -46,7 +46,7 @@ class NewVocabulary:
             raise InputError(f"family: found '{self.family}'; expected one of {', '.join(FAMILIES)}")
         smallest = SMALLEST_VOCABULARY[self.family]
         if self.size < smallest:
-            raise InputError(f"vocab_size: found {self.size}; expected {smallest} at least for the family '{self.family}'")
+            raise InputError(f"vocab_size: found {self.size}; expected at least {smallest} for the family '{self.family}'")
         unknown = sorted(set(self.special_token_ids) - set(SPECIAL_TOKENS))
         if unknown:
             raise InputError(f"special_token_ids: found the role '{unknown[0]}'; expected one of {', '.join(SPECIAL_TOKENS)}")
@@ -66,7 +66,7 @@ class NewVocabulary:
 
 
 class GivenVocabulary:
-    """The vocabulary of a tokenizer that exists already, used as it is. What cannot be read or merged is an InputError."""
+    """The vocabulary of an existing tokenizer, used unchanged. Raises InputError if it cannot be read or merged."""
 
     def __init__(self, path: Path, language: str, max_length: int) -> None:
         self.tokenizer = given_tokenizer(path, language, max_length)
@@ -77,13 +77,13 @@ class GivenVocabulary:
         return self.tokenizer
 
     def to_json(self) -> dict[str, Any]:
-        """Known by its content, so that it may lie elsewhere the next time."""
+        """The fingerprint of the content: the file may be in another place the next time."""
         return {"given": self._fingerprint}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TextSource:
-    """Which text, in which vocabulary, masked how. Checked on construction: InputError."""
+    """The text, its vocabulary, and how it is masked. Raises InputError for a language that is not a code."""
 
     corpora: tuple[str, ...]  # locations of article shards
     language: str
@@ -98,7 +98,7 @@ class TextSource:
             raise InputError(f"language: found '{self.language}'; expected a code such as 'de' or 'zh'") from None
 
     def to_json(self) -> dict[str, Any]:
-        """All of it, as JSON gives it back."""
+        """All fields, as they come back from JSON."""
         content = {field: getattr(self, field) for field in self.__slots__}
         flat = {f"vocabulary.{field}": value for field, value in self.vocabulary.to_json().items()}
         del content["vocabulary"]
@@ -108,8 +108,8 @@ class TextSource:
 def prepare_text(work: Path, source: TextSource) -> dict[str, int]:
     """Fill a working folder with the tokenizer and the masked shards, unless an interrupted run with the same source left them.
 
-    Returns the counters of `make_examples`, and vocab_size. A folder of another source, and a corpus that has no article with text, or
-    none that can be masked, is an InputError.
+    Returns the counters of `make_examples`, and vocab_size. Raises InputError for a folder of another source, and for a corpus without
+    an article that has text which can be masked.
     """
     done = work / "prepared.json"
     if done.exists():
@@ -118,7 +118,7 @@ def prepare_text(work: Path, source: TextSource) -> dict[str, int]:
             return dict(content["counters"])
         first = differences(source.to_json(), content["source"])[0]
         raise InputError(
-            f"{work}: begun with other arguments ({first}); give the same as before, or remove the folder and start anew without --resume"
+            f"{work}: begun with other arguments ({first}); give the same as before, or remove the folder and start again without --resume"
         )
     shutil.rmtree(work, ignore_errors=True)
 
@@ -134,11 +134,11 @@ def prepare_text(work: Path, source: TextSource) -> dict[str, int]:
     except NoWordsError as error:
         raise InputError(f"corpus of '{source.language}': {error}") from None
     tokenizer.save_pretrained(work / "tokenizer")
-    # As the teacher's vocabulary will be seen by the union: no special token and no placeholder ("[unused7]") is ever a label.
+    # The union reads the teacher's vocabulary in the same way: special tokens and placeholders ("[unused7]") are never labels.
     vocabulary = vocabulary_of(tokenizer, source.language)
     maskable = np.array([piece is not None for piece in vocabulary.pieces], dtype=np.bool_)
     if not maskable.any():
-        raise InputError(f"corpus of '{source.language}': its text gives no vocabulary at all; expected words")
+        raise InputError(f"corpus of '{source.language}': its text gives no vocabulary; expected words")
     alphabet = Alphabet(roles=vocabulary.roles, maskable=maskable)
     identity = {
         "schema_version": SCHEMA_VERSION,
@@ -163,11 +163,8 @@ def prepare_text(work: Path, source: TextSource) -> dict[str, int]:
 
 
 def _runs(location: str) -> Iterator[range]:
-    """Runs of whole row groups of an article shard, of about ARTICLES_PER_SHARD articles."""
+    """Runs of row groups of an article shard, with about ARTICLES_PER_SHARD articles each."""
     metadata = open_article_shard(location).metadata
-    start = held = 0
-    for group in range(metadata.num_row_groups):
-        held += metadata.row_group(group).num_rows
-        if held >= ARTICLES_PER_SHARD or group == metadata.num_row_groups - 1:
-            yield range(start, group + 1)
-            start, held = group + 1, 0
+    rows = [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
+    for first, count in group_row_groups(rows, ARTICLES_PER_SHARD):
+        yield range(first, first + count)

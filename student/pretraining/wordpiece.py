@@ -1,4 +1,4 @@
-"""A small WordPiece vocabulary and tokenizer from texts, the same on every run; special tokens at any ids that are asked for."""
+"""A small WordPiece vocabulary and tokenizer from texts, equal in every process; special tokens can have any ids."""
 
 import unicodedata
 from collections import Counter
@@ -12,7 +12,7 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from vocab.errors import InputError
 from vocab.roles import SPECIAL_TOKENS
 
-ALPHABET = 1000  # characters at most that are pieces of their own; or a quarter of the vocabulary, if that is more
+ALPHABET = 1000  # largest number of characters that are pieces; or a quarter of the vocabulary, if that is more
 
 
 def train_wordpiece(
@@ -27,8 +27,8 @@ def train_wordpiece(
 
     texts              called twice: each time all texts, in the same order
     lowercase          also strips accents, as BERT's uncased models
-    special_token_ids  role ("pad", "unk", "cls", "sep", "mask") → id; other roles keep the first ids, in that order. A role that
-                       there is not, an id twice, or one outside the vocabulary, is an InputError
+    special_token_ids  role ("pad", "unk", "cls", "sep", "mask") → id; other roles keep the first ids, in this order. Raises
+                       InputError for an unknown role, for one id for two roles, and for an id outside the vocabulary
     """
     from transformers import PreTrainedTokenizerFast
 
@@ -56,7 +56,7 @@ def train_wordpiece(
 def place_special_tokens(
     pieces: list[str], wanted: Mapping[str, int], special: Mapping[str, str] = MappingProxyType(SPECIAL_TOKENS)
 ) -> list[str]:
-    """The pieces with each special token (`special`: role → token) at its wanted id, the others in their order."""
+    """The pieces with each special token (`special`: role → token) at its wanted id, and all others in their order."""
     unknown = sorted(set(wanted) - set(special))
     if unknown:
         raise InputError(f"special_token_ids: found the role '{unknown[0]}'; expected one of {', '.join(special)}")
@@ -77,8 +77,8 @@ def place_special_tokens(
 def _train_pieces(texts: Callable[[], Iterable[str]], normaliser: Any, vocab_size: int) -> list[str]:
     """The pieces, special tokens first.
 
-    The trainer numbers single characters in the order of a hash map, and breaks ties between merges by these numbers. So the single
-    characters, as beginnings and as continuations, are counted here, and given to it in an order of ours.
+    The trainer numbers single characters in the order of a hash map, and decides ties between merges by these numbers. So the single
+    characters, as beginnings and as continuations, are counted here, and passed to the trainer in a fixed order.
     """
     counts: Counter[str] = Counter()
     neighbours: set[tuple[str, str]] = set()
@@ -110,5 +110,5 @@ def _train_pieces(texts: Callable[[], Iterable[str]], normaliser: Any, vocab_siz
 
 
 def _ends_word(char: str) -> bool:
-    """White space, and what BERT's pre-tokenizer takes for punctuation: a word of its own."""
+    """Whether a character ends a word: white space, or punctuation as BERT's pre-tokenizer defines it."""
     return char.isspace() or unicodedata.category(char).startswith("P") or (char.isascii() and not char.isalnum())

@@ -1,4 +1,4 @@
-"""Rows of shards as tensors. Decoded Arrow is read as numpy without a copy; a batch is a run of consecutive rows.
+"""Rows of shards as tensors. Decoded Arrow data is read as numpy without a copy; a batch is a run of consecutive rows.
 
 Legend: R rows of a table, B rows of a batch, T tokens of its longest row, M masked positions, K top-k labels a position.
 """
@@ -16,7 +16,7 @@ from data.shards import leaf
 
 GOLD_COLUMNS = ("input_ids", "mask_positions", "label_ids")
 TEACHER_COLUMNS = ("topk_ids", "topk_logits")
-LANGUAGE_COLUMN = "language"  # int16, put there by the stream; in files the language is part of the path
+LANGUAGE_COLUMN = "language"  # int16, added by the stream; in files the language is part of the path
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,7 +43,7 @@ class Batch:
         return len(self.label_ids)
 
     def to(self, device: torch.device) -> "Batch":
-        """The batch on a device; from pinned memory the copy does not wait."""
+        """The batch on a device. A copy from pinned memory runs in the background."""
         return self._map(lambda tensor: tensor.to(device, non_blocking=True))
 
     def pin(self) -> "Batch":
@@ -108,10 +108,10 @@ def make_batch(columns: Columns, begin: int, end: int, *, pad: int, language_cou
 
 
 def batch_bounds(lengths_R: NDArray[np.int32], budget: int) -> list[int]:
-    """Where to cut rows that are sorted longest first, so that each batch's rows × longest length stay within `budget` tokens.
+    """Where to cut rows, sorted longest first, into batches of at most `budget` tokens (rows × longest length).
 
-    As few batches as that needs, then as even as they can be: the least budget that needs no more. A row longer than the budget is
-    a batch by itself. Returns the cuts, 0 and R included.
+    Makes as few batches as possible, and makes these as equal as possible: the smallest budget that needs no more batches is used.
+    A row that is longer than the budget is a batch of its own. Returns the cuts, including 0 and R.
     """
     cuts = _cut(lengths_R, budget)
     low, high = 1, budget

@@ -1,4 +1,4 @@
-"""Checkpoints: folders step-00001000 that are there whole or not at all. The newest two are kept."""
+"""Checkpoints: folders such as step-00001000, each complete or not there at all. The newest two are kept."""
 
 import json
 import re
@@ -14,7 +14,7 @@ from torch import nn
 from data.identity import differences
 from data.storage import TEMPORARY_SUFFIX, sync
 from student.hf_folder import load_model, save_model
-from vocab.errors import InputError
+from vocab.errors import InputError, first_line
 
 FOLDER = "checkpoints"
 KEEP = 2
@@ -24,22 +24,22 @@ _NAME = re.compile(r"^step-(\d{8})$")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class State:
-    """What training needs besides weights and optimizer to go on."""
+    """What training needs to continue, besides weights and optimizer."""
 
     step: int  # steps done
-    identity: dict[str, Any]  # of the student: another one's checkpoint is refused
+    identity: dict[str, Any]  # of the student: a checkpoint of another student is refused
     positions: list[dict[str, Any]]  # of each rank's stream
     tally: dict[str, Any]
 
 
 def list_checkpoints(out: Path) -> list[Path]:
-    """The whole checkpoints of an output folder, oldest first."""
+    """The complete checkpoints of an output folder, oldest first."""
     folder = out / FOLDER
     return sorted(path for path in folder.iterdir() if _NAME.match(path.name)) if folder.is_dir() else []
 
 
 def save_checkpoint(out: Path, state: State, model: Any, optimizer: torch.optim.Optimizer) -> Path:
-    """Write a checkpoint whole: a temporary folder, the disk (fsync), its name; then remove all but the newest two.
+    """Write a checkpoint: to a temporary folder, then to the disk (fsync), then rename it; then remove all but the newest two.
 
     A kill at any moment leaves the earlier checkpoints. So does a full disk, which is an InputError.
     """
@@ -61,10 +61,10 @@ def save_checkpoint(out: Path, state: State, model: Any, optimizer: torch.optim.
         fresh.rename(target)
         sync(folder)
 
-    standing = list_checkpoints(out)
+    earlier = list_checkpoints(out)
     kept = (
-        f"checkpoint {standing[-1].name} is whole: make room, then go on with --resume"
-        if standing
+        f"checkpoint {earlier[-1].name} is complete: make room, then continue with --resume"
+        if earlier
         else "make room, then start again"
     )
     try:
@@ -77,7 +77,7 @@ def save_checkpoint(out: Path, state: State, model: Any, optimizer: torch.optim.
 
 
 def read_state(checkpoint: Path, identity: Mapping[str, Any]) -> State:
-    """A checkpoint's state. One of another student or recipe is an InputError that names the field."""
+    """The state of a checkpoint. A checkpoint of another student or recipe is an InputError that names the field."""
     try:
         state = State(**json.loads((checkpoint / "state.json").read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError) as error:
@@ -93,28 +93,28 @@ def load_weights(checkpoint: Path, model: nn.Module, optimizer: torch.optim.Opti
     try:
         model.load_state_dict(load_model(checkpoint).state_dict())
         optimizer.load_state_dict(torch.load(checkpoint / "optimizer.pt", map_location="cpu", weights_only=True))
-    except Exception as error:  # whatever a damaged file makes the readers raise
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    except Exception as error:  # the readers raise many types for a damaged file
+        reason = first_line(error)
         raise InputError(
             f"{checkpoint}: cannot be read ({reason}); remove this checkpoint and resume from the one before it"
         ) from None
 
 
 def check_same_student(place: Path, found: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
-    """Refuse to go on with what another student or recipe began."""
+    """Refuse to continue what another student or recipe began."""
     wrong = differences(found, expected)
     if wrong:
         raise InputError(
-            f"{place}: begun under other settings: {'; '.join(wrong)}. Use the recipe that began it, or give this student another name"
+            f"{place}: begun with other settings: {'; '.join(wrong)}. Use the recipe that began it, or give this student another name"
         )
 
 
 def refuse_failed_writes(what: str, advice: str, write: Callable[[], None]) -> None:
-    """Run `write`; what a full disk makes any of the libraries raise becomes an InputError with advice."""
+    """Run `write`. Every exception that a library raises for a full disk becomes an InputError with advice."""
     try:
         write()
     except Exception as error:
         if not isinstance(error, OSError | RuntimeError) and type(error).__name__ != "SafetensorError":
             raise
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = first_line(error)
         raise InputError(f"{what}: cannot be written ({reason}); {advice}") from error

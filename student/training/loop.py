@@ -1,4 +1,4 @@
-"""Training: steps of the stream through the loss into the optimizer, with metrics and checkpoints; resumed exactly."""
+"""Training: steps of the stream go through the loss into the optimizer, with metrics and checkpoints. A resumed run is exact."""
 
 import math
 import sys
@@ -26,18 +26,18 @@ from student.training.schedule import check_schedule, gold_weight, learning_rate
 from student.training.stream import Position, Step, Stream, StreamSettings, shards_fingerprint
 from vocab.errors import InputError
 
-_OPERATIONAL = {"log_steps", "checkpoint_steps"}  # settings that change no weight
+_OPERATIONAL = {"log_steps", "checkpoint_steps"}  # these settings change no weight
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainResult:
-    """What training came to."""
+    """What training made."""
 
     out: Path  # the student's folder
     steps: int
     metrics: dict[str, Any]  # the last row of metrics.jsonl
     resumed_from: int | None  # the checkpoint's step; None for a run from the beginning
-    already_finished: bool  # --resume found a trained student, and nothing was done
+    already_finished: bool  # the student was trained before, and nothing was done
 
 
 def train(
@@ -55,22 +55,20 @@ def train(
 ) -> TrainResult:
     """Train a masked LM on shards and leave it in `out`, an HF folder with the files of the folder `tokenizer`.
 
-    model       a masked LM as `new_student` makes it; its config tells the vocabulary's size and the padding id
+    model       a masked LM from `new_student`; its config has the size of the vocabulary and the padding id
     max_length  tokens of the longest window
-    identity    what the student depends on, flat and JSON; the training settings, seed and shards are added here
-    resume      go on from the newest whole checkpoint, as if the run had never stopped: the same rows, losses (to rounding), metrics
+    identity    what the student depends on, flat and JSON; the training settings, the seed and the shards are added here
+    resume      continue from the newest complete checkpoint with the same rows, losses (up to rounding) and metrics as without a stop
 
-    Raises InputError for a folder that is not empty, a checkpoint of another student, a full disk, a loss that is not finite.
+    Raises InputError for a folder that is not empty, a checkpoint of another student, a full disk, and a loss that is not finite.
     """
     check_schedule(settings)
     accelerator = open_accelerator()
-    rank, world = accelerator.process_index, accelerator.num_processes
-    with_teacher = settings.labels == "gold+teacher"
     identity = {
         **identity,
         **{f"train.{key}": value for key, value in settings.model_dump().items() if key not in _OPERATIONAL},
         "seed": seed,
-        "processes": world,
+        "processes": accelerator.num_processes,
         "shards": shards_fingerprint(shards),
     }
     if accelerator.is_main_process:
@@ -81,86 +79,115 @@ def train(
 
     model.to(accelerator.device).train()
     optimizer = make_optimizer(model, settings)
-    checkpoint = list_checkpoints(out)[-1] if resume and list_checkpoints(out) else None
-    state = None if checkpoint is None else read_state(checkpoint, identity)
-    if checkpoint is not None:
-        load_weights(checkpoint, model, optimizer)
-    elif resume and accelerator.is_main_process:
-        print(f"{out}: holds no checkpoint yet; starting from the beginning", file=sys.stderr)
+    state = _restore(out, identity, model, optimizer, accelerator) if resume else None
     if accelerator.is_main_process:
         truncate_rows(out, state.step if state else 0)
-    stream = Stream(
+    stream = _open_stream(model, shards, settings, max_length, seed, state, accelerator)
+    with stream, _progress_bar(settings, state, show=progress and accelerator.is_main_process) as bar:
+        _loop(model, optimizer, stream, settings, out, seed, identity, state, accelerator, bar)
+    if accelerator.is_main_process:
+        finish_output(out, model, tokenizer)
+    accelerator.wait_for_everyone()
+    resumed_from = state.step if state else None
+    return TrainResult(out=out, steps=settings.steps, metrics=read_rows(out)[-1], resumed_from=resumed_from, already_finished=False)
+
+
+def _restore(
+    out: Path, identity: Mapping[str, Any], model: nn.Module, optimizer: torch.optim.Optimizer, accelerator: Accelerator
+) -> State | None:
+    """Load the newest checkpoint into model and optimizer. Returns its state, or None if there is no checkpoint."""
+    checkpoints = list_checkpoints(out)
+    if not checkpoints:
+        if accelerator.is_main_process:
+            print(f"{out}: holds no checkpoint yet; starting from the beginning", file=sys.stderr)
+        return None
+    state = read_state(checkpoints[-1], identity)
+    load_weights(checkpoints[-1], model, optimizer)
+    return state
+
+
+def _open_stream(
+    model: Any,
+    shards: Sequence[Shard],
+    settings: Train,
+    max_length: int,
+    seed: int,
+    state: State | None,
+    accelerator: Accelerator,
+) -> Stream:
+    """This rank's stream, from the checkpoint's position or from the beginning."""
+    rank = accelerator.process_index
+    return Stream(
         shards,
         StreamSettings(
             seed=seed,
             alpha=settings.sampling_alpha,
-            with_teacher=with_teacher,
+            with_teacher=settings.labels == "gold+teacher",
             tokens_per_batch=settings.tokens_per_batch,
             tokens_per_microbatch=settings.tokens_per_microbatch,
             max_length=max_length,
             vocab_size=model.config.vocab_size,
             pad=model.config.pad_token_id,
             rank=rank,
-            world=world,
+            world=accelerator.num_processes,
         ),
         start=Position.from_json(state.positions[rank]) if state else None,
         pin=accelerator.device.type == "cuda",
     )
+
+
+def _progress_bar(settings: Train, state: State | None, *, show: bool) -> Any:
+    """The bar on stderr. A log gets a line every 15 seconds, a terminal two a second."""
+    first = state.step if state else 0
+    pace = 0.5 if sys.stderr.isatty() else 15.0
+    return tqdm(total=settings.steps, initial=first, unit="step", mininterval=pace, disable=not show, file=sys.stderr)
+
+
+def _loop(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    stream: Stream,
+    settings: Train,
+    out: Path,
+    seed: int,
+    identity: Mapping[str, Any],
+    state: State | None,
+    accelerator: Accelerator,
+    bar: Any,
+) -> None:
+    """All steps, with a row of metrics each `log_steps` and a checkpoint each `checkpoint_steps`."""
     tally = Tally(**state.tally) if state else Tally(language_rows=[0] * len(stream.languages))
     module = accelerator.prepare_model(MaskedLM(model, settings.tail))
-    first = state.step if state else 0
-    pace = 0.5 if sys.stderr.isatty() else 15.0  # seconds between lines
-    bar = tqdm(
-        mininterval=pace,
-        total=settings.steps,
-        initial=first,
-        unit="step",
-        disable=not (progress and accelerator.is_main_process),
-        file=sys.stderr,
-    )
-    with stream, bar:
-        for step in range(first, settings.steps):
-            started, waited = time.perf_counter(), stream.waited
-            part = next(stream)
-            weight, rate = gold_weight(step, settings), learning_rate(step, settings)
-            torch.manual_seed(int(random_bits(1, seed, "dropout", step, rank)[0] >> 1))
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-            sums = _step(accelerator, module, part, weight, settings, step)
-            optimizer.step()
-            optimizer.zero_grad()
-            tally.add_step(**sums)
-            tally.add_time(time.perf_counter() - started, stream.waited - waited)
-            done = step + 1
-            bar.set_postfix(
-                {"loss": f"{sums['loss']:.3f}", "λ": f"{weight:.2f}", "tokens/s": f"{_rate(tally):,.0f}"}, refresh=False
-            )
-            bar.update()
-            if done % settings.log_steps == 0 or done == settings.steps:
-                row = tally.row(step=done, language_sizes=stream.rows, with_teacher=with_teacher, gold_weight=weight, rate=rate)
-                if accelerator.is_main_process:
-                    append_row(out, row)
-            if done % settings.checkpoint_steps == 0 and done < settings.steps:
-                positions = _gather(part.after.to_json(), world)
-                if accelerator.is_main_process:
-                    save_checkpoint(
-                        out, State(step=done, identity=identity, positions=positions, tally=tally.to_json()), model, optimizer
-                    )
-                accelerator.wait_for_everyone()
-    if accelerator.is_main_process:
-        finish_output(out, model, tokenizer)
-    accelerator.wait_for_everyone()
-    return TrainResult(
-        out=out,
-        steps=settings.steps,
-        metrics=read_rows(out)[-1],
-        resumed_from=state.step if state else None,
-        already_finished=False,
-    )
+    with_teacher = settings.labels == "gold+teacher"
+    for step in range(state.step if state else 0, settings.steps):
+        started, waited = time.perf_counter(), stream.waited
+        part = next(stream)
+        weight, rate = gold_weight(step, settings), learning_rate(step, settings)
+        torch.manual_seed(int(random_bits(1, seed, "dropout", step, accelerator.process_index)[0] >> 1))
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        sums = _step(accelerator, module, part, weight, settings, step)
+        optimizer.step()
+        optimizer.zero_grad()
+        tally.add_step(**sums)
+        tally.add_time(time.perf_counter() - started, stream.waited - waited)
+        done = step + 1
+        bar.set_postfix({"loss": f"{sums['loss']:.3f}", "λ": f"{weight:.2f}", "tokens/s": f"{_rate(tally):,.0f}"}, refresh=False)
+        bar.update()
+        if done % settings.log_steps == 0 or done == settings.steps:
+            row = tally.row(step=done, language_sizes=stream.rows, with_teacher=with_teacher, gold_weight=weight, rate=rate)
+            if accelerator.is_main_process:
+                append_row(out, row)
+        if done % settings.checkpoint_steps == 0 and done < settings.steps:
+            positions = _gather(part.after.to_json(), accelerator.num_processes)
+            if accelerator.is_main_process:
+                reached = State(step=done, identity=dict(identity), positions=positions, tally=tally.to_json())
+                save_checkpoint(out, reached, model, optimizer)
+            accelerator.wait_for_everyone()
 
 
 def make_optimizer(model: nn.Module, settings: Train) -> torch.optim.AdamW:
-    """AdamW; biases and normalisations (parameters of one dimension) do not decay. Its learning rate is set at each step."""
+    """AdamW, without decay for biases and normalisations (parameters of one dimension). The learning rate is set at each step."""
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     groups = [
         {"params": [parameter for parameter in parameters if parameter.ndim > 1], "weight_decay": settings.weight_decay},
@@ -170,14 +197,14 @@ def make_optimizer(model: nn.Module, settings: Train) -> torch.optim.AdamW:
 
 
 def _step(accelerator: Accelerator, module: nn.Module, part: Step, weight: float, settings: Train, step: int) -> dict[str, Any]:
-    """Gradients of one step, clipped; each masked position of the whole step (all micro-batches and ranks) weighs the same."""
+    """Compute the clipped gradients of one step. Each masked position of the step, on all ranks, has the same weight."""
     device = accelerator.device
     languages = [sum(batch.languages[index] for batch in part.batches) for index in range(len(part.batches[0].languages))]
     counts = [sum(batch.masked for batch in part.batches), sum(batch.tokens for batch in part.batches), *languages]
     masked, tokens, *rows = (int(count) for count in accelerator.reduce(torch.tensor(counts, device=device)).tolist())
     sums = torch.zeros(4, dtype=torch.float64, device=device)
-    for index, held in enumerate(part.batches):
-        batch = held.to(device)
+    for index, rows_on_cpu in enumerate(part.batches):
+        batch = rows_on_cpu.to(device)
         last = index == len(part.batches) - 1
         with nullcontext() if last else accelerator.no_sync(module):
             with autocast(settings.precision, device):
@@ -198,14 +225,14 @@ def _step(accelerator: Accelerator, module: nn.Module, part: Step, weight: float
     loss, gold, teacher, correct = accelerator.reduce(sums).tolist()
     if not math.isfinite(loss) or not math.isfinite(float(norm)):
         raise InputError(
-            f"step {step + 1}: loss {loss:.4g}, gradient norm {float(norm):.4g}: not finite; the last checkpoint stands. "
+            f"step {step + 1}: loss {loss:.4g}, gradient norm {float(norm):.4g}: not finite; the last checkpoint is kept. "
             'Lower train.learning_rate, lengthen train.warmup_steps, or set train.precision = "float32"'
         )
     return {"loss": loss, "gold": gold, "teacher": teacher, "correct": correct, "masked": masked, "tokens": tokens, "rows": rows}
 
 
 def _gather(content: dict[str, Any], world: int) -> list[dict[str, Any]]:
-    """Each rank's content, in the order of ranks."""
+    """The content of every rank, in the order of ranks."""
     if world == 1:
         return [content]
     gathered: list[Any] = [None] * world

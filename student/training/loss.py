@@ -3,15 +3,15 @@
 Legend: M masked positions, m those of one block, H hidden size, V vocabulary, K top-k labels a position.
 
 With λ the weight of the gold label, the target of a position is w = λ·onehot(gold) + (1 − λ)·teacher, so the cross-entropy is
-Σw·logsumexp(z) − Σ w_j z_j: it needs the logits z at K + 1 places and one logsumexp (teacher annealing: Clark et al. 2019,
-"BAM! Born-Again Multi-Task Networks", section 3.2; MergeDistill, section 3). What becomes of the teacher's mass outside
-its top k, r = 1 − Σt, is the tail:
+Σw·logsumexp(z) − Σ w_j z_j. It needs the logits z of K + 1 entries and one logsumexp (teacher annealing: Clark et al. 2019,
+"BAM! Born-Again Multi-Task Networks", section 3.2; MergeDistill, section 3). The tail is the rule for the teacher's mass outside
+its top k, r = 1 − Σt:
 
-renormalise  teacher = t / Σt, as the paper
+renormalise  teacher = t / Σt, as in the paper
 gold         teacher = t, and r goes to the gold label ("residual to gold")
 ghost        one more outcome "anything else": −Σ t·log p − r·log(1 − Σp) (ghost token, Sparse Logit Sampling, ACL 2025)
 
-All are cross-entropies: the teacher's entropy, a constant, is left out, so the gradients are those of the KL divergence.
+All are cross-entropies. They differ from the KL divergence by the teacher's entropy, which is constant, so the gradients are the same.
 """
 
 from dataclasses import dataclass
@@ -22,13 +22,13 @@ from torch import Tensor
 
 Tail: TypeAlias = Literal["renormalise", "gold", "ghost"]
 
-BLOCK_LOGITS = 1 << 26  # logits held at once: 256 MB in float32
-PRODUCT_ROWS = 1 << 15  # of the weight's gradient, computed at once where it has to change its type
+BLOCK_LOGITS = 1 << 26  # logits in memory at once: 256 MB in float32
+PRODUCT_ROWS = 1 << 15  # rows of the weight's gradient that are computed at once, where the gradient changes its type
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Loss:
-    """The loss of M masked positions. All but `total` are detached: metrics that cost nothing more."""
+    """The loss of M masked positions. Everything except `total` is detached and serves as a metric."""
 
     total: Tensor  # [] sum over positions of λ·gold + (1 − λ)·teacher, times `scale`; nats
     gold_M: Tensor  # −log p(gold), nats
@@ -50,12 +50,12 @@ def masked_loss(
     block_logits: int = BLOCK_LOGITS,
     reusable: bool = False,
 ) -> Loss:
-    """The loss of the logits hidden_MH · weight_VHᵀ + bias_V, which never exist but for a block of rows at a time.
+    """The loss of the logits hidden_MH · weight_VHᵀ + bias_V. Only a block of their rows is in memory at a time.
 
-    topk_logits_MK are the teacher's normalised logits, so that exp() is its probability; ids of one position are distinct, and
-    the gold id may be among them. Without them the labels are gold and gold_weight must be 1. Matrix products run in the
-    autocast type where autocast is on, all else in float32 (float64 for float64 inputs). The gradients are computed with the loss
-    and kept (hidden, weight, bias: their own sizes); backward scales them in place, so it may run once, unless `reusable`.
+    topk_logits_MK are the teacher's normalised logits, so exp() is its probability. The ids of a position are distinct, and the gold
+    id may be one of them. Without teacher labels, gold_weight must be 1. Matrix products run in the autocast type if autocast is on,
+    and everything else in float32 (in float64 for float64 inputs). The gradients are computed together with the loss and kept (the
+    sizes of hidden, weight and bias). backward scales them in place, so it can run only once, except with `reusable`.
     """
     assert (topk_ids_MK is None) == (topk_logits_MK is None)
     assert topk_ids_MK is not None or gold_weight == 1.0, "gold_weight below 1 without teacher labels"
@@ -67,9 +67,9 @@ def masked_loss(
 
 
 def teacher_target(topk_logits_MK: Tensor, tail: Tail) -> tuple[Tensor, Tensor]:
-    """The teacher's probabilities t_MK and the mass rest_M outside them; together they are 1, and rest is 0 if renormalised.
+    """The teacher's probabilities t_MK and the mass rest_M outside them. Their sum is 1, and rest is 0 if renormalised.
 
-    float16 rounding can push Σt slightly above 1: then t is divided by it and rest is 0.
+    Rounding to float16 can make Σt slightly larger than 1. Then t is divided by the sum, and rest is 0.
     """
     t_MK = topk_logits_MK.exp()
     mass_M = t_MK.sum(1)
@@ -161,11 +161,11 @@ class _MaskedLoss(torch.autograd.Function):
 def _turn_into_gradient(
     z_mV: Tensor, gold_m: Tensor, topk: tuple[Tensor, Tensor] | None, settings: _Settings
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Gold loss, teacher loss, correctness of a block; its logits are overwritten with d total / d logits.
+    """Gold loss, teacher loss and correctness of a block. Its logits are overwritten with d total / d logits.
 
     Renormalise and gold: w sums to 1, so the gradient is p − w. Ghost: with P = Σp over the top k and rest e = exp(z) of the others,
     the gradient of −r·log(1 − P) is r·p_j within the top k and −r·P/(1 − P)·p_j outside; adding that of −Σ t·log p gives p_j − t_j
-    within and p_j − r·e_j/Σe outside. 1 − P is summed over the others, never by subtraction, so it keeps its digits when P nears 1.
+    within and p_j − r·e_j/Σe outside. 1 − P is computed as a sum over the others, not by subtraction, so it is exact when P is near 1.
     """
     weight, scale = settings.gold_weight, settings.scale
     best_m, best_ids_m = z_mV.max(1)

@@ -1,8 +1,8 @@
-"""Any masked LM of transformers with its head applied only where a token is masked, and without its last matrix product.
+"""A masked LM of transformers whose head runs only at masked positions, and without the last matrix product.
 
-At V = 119,547 the head at every position costs more than the encoder. Two hooks do it for every architecture: one on the base
-model replaces its last hidden state by the rows at the masks, so that the head's own layers see only those; one before the
-last linear layer takes what would enter it. Legend: B batch, T tokens, M masked, H hidden, V vocabulary.
+At V = 119,547 the head at every position would cost more than the encoder. Two hooks do this for every architecture. The first
+replaces the last hidden state of the base model by its rows at the masked positions, so the layers of the head see only those. The
+second takes the input of the last linear layer. Legend: B batch, T tokens, M masked, H hidden, V vocabulary.
 """
 
 from typing import Any
@@ -15,10 +15,10 @@ from vocab.errors import InputError
 
 
 def hidden_at_masks(model: nn.Module, input_ids_BT: Tensor, attention_BT: Tensor, places_M: Tensor) -> Tensor:
-    """hidden_MH: what enters the model's last linear layer at the masked positions; logits are hidden · weightᵀ + bias of `decoder(model)`.
+    """hidden_MH: the input of the last linear layer at the masked positions. Logits are hidden · weightᵀ + bias of `decoder(model)`.
 
-    input_ids_BT int64; attention_BT 1 at tokens and 0 at padding; places_M int64, flat places b·T + t. Differentiable. A model whose
-    head does not end in a linear layer that it calls is an InputError.
+    input_ids_BT is int64; attention_BT is 1 at tokens and 0 at padding; places_M is int64, with the flat places b·T + t. The result is
+    differentiable. Raises InputError for a model whose head does not end with a linear layer.
     """
     base: Any = model.base_model
     linear = decoder(model)
@@ -31,7 +31,7 @@ def hidden_at_masks(model: nn.Module, input_ids_BT: Tensor, attention_BT: Tensor
 
     def take(_: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor]:
         found.append(inputs[0])
-        return (inputs[0][:, :0].detach(),)  # no rows, so that the product costs nothing
+        return (inputs[0][:, :0].detach(),)  # no rows, so the product costs nothing
 
     hooks = [base.register_forward_hook(gather), linear.register_forward_pre_hook(take)]
     try:
@@ -47,7 +47,7 @@ def hidden_at_masks(model: nn.Module, input_ids_BT: Tensor, attention_BT: Tensor
 
 
 def decoder(model: nn.Module) -> nn.Linear:
-    """The masked LM's last linear layer, [H → V]. Its weight may be tied to the input embeddings."""
+    """The last linear layer of a masked LM, [H → V]. Its weight may be tied to the input embeddings."""
     linear = model.get_output_embeddings()  # type: ignore[operator]
     if not isinstance(linear, nn.Linear) or model.base_model is model:
         raise InputError(
@@ -62,7 +62,7 @@ def attention_mask(lengths_B: Tensor, width: int) -> Tensor:
 
 
 class MaskedLM(nn.Module):
-    """A masked LM and its loss as one module, so that DDP sees every gradient. The model inside stays an ordinary one."""
+    """A masked LM and its loss as one module, so that DDP sees every gradient. The model itself is not changed."""
 
     def __init__(self, model: nn.Module, tail: Tail) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""metrics.jsonl: what training measured, a row each log_steps. What is the same on every run stands first in a row, timings last."""
+"""metrics.jsonl: what training measured, one row for each `log_steps`. Timings, which differ from run to run, are last in a row."""
 
 import json
 import os
@@ -13,7 +13,7 @@ FILE = "metrics.jsonl"
 
 @dataclass(kw_only=True, slots=True)
 class Tally:
-    """Sums over all ranks. The first are since the last row, the others since the first step; all are part of a checkpoint."""
+    """Sums over all ranks, part of a checkpoint. Those up to `interval_waited` are since the last row, the others since the first step."""
 
     loss: float = 0.0  # nats
     gold_loss: float = 0.0  # nats
@@ -32,7 +32,7 @@ class Tally:
     def add_step(
         self, *, loss: float, gold: float, teacher: float, correct: float, masked: int, tokens: int, rows: list[int]
     ) -> None:
-        """One step: `loss` is its mean, `gold`, `teacher` and `correct` are its sums; `rows` counts each language's."""
+        """Add one step: `loss` is its mean; `gold`, `teacher` and `correct` are sums over positions; `rows` counts each language's."""
         self.loss += loss * masked
         self.gold_loss += gold
         self.teacher_loss += teacher
@@ -52,7 +52,7 @@ class Tally:
     def row(
         self, *, step: int, language_sizes: dict[str, int], with_teacher: bool, gold_weight: float, rate: float
     ) -> dict[str, Any]:
-        """The row after `step` steps; the sums since the last row begin again. Losses are means over masked positions, in nats."""
+        """The row after `step` steps. Losses are means over masked positions, in nats. The sums since the last row are reset."""
         count = max(1, self.positions)
         seconds = max(self.interval_seconds, 1e-9)
         seen = zip(language_sizes.items(), self.language_rows, strict=True)
@@ -81,7 +81,7 @@ class Tally:
 
 
 def append_row(out: Path, row: dict[str, Any]) -> None:
-    """Add a row, on the disk when this returns, so that a checkpoint never knows of a row that is lost."""
+    """Add a row. It is on the disk when this returns, so a checkpoint never counts a row that is lost."""
     with (out / FILE).open("a", encoding="utf-8") as file:
         file.write(json.dumps(row) + "\n")
         file.flush()
@@ -89,7 +89,7 @@ def append_row(out: Path, row: dict[str, Any]) -> None:
 
 
 def read_rows(out: Path) -> list[dict[str, Any]]:
-    """The whole rows of a folder's metrics; a line that a kill cut short is left out."""
+    """The rows of a folder's metrics. An incomplete last line, left by a kill, is ignored."""
     rows = []
     path = out / FILE
     for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
@@ -101,6 +101,6 @@ def read_rows(out: Path) -> list[dict[str, Any]]:
 
 
 def truncate_rows(out: Path, step: int) -> None:
-    """Remove the rows after `step`: a resumed run writes them again."""
+    """Remove the rows after `step`, because a resumed run writes them again."""
     rows = [row for row in read_rows(out) if row["step"] <= step]
     write_text(out / FILE, "".join(json.dumps(row) + "\n" for row in rows))

@@ -1,4 +1,4 @@
-"""The student's folder: opened for a new or a resumed run, finished with the model in place whole."""
+"""The student's folder: opened for a new or a resumed run; at the end the complete model appears in it."""
 
 import json
 import os
@@ -17,29 +17,29 @@ WEIGHTS = "model.safetensors"
 
 
 def is_finished(out: Path) -> bool:
-    """Whether the folder holds a trained student: its weights are the last file that `finish_output` puts there."""
+    """Whether the folder holds a trained student. The weights are the last file that `finish_output` puts there."""
     return (out / WEIGHTS).exists() or (out / f"{WEIGHTS}.index.json").exists()
 
 
 def open_output(out: Path, identity: Mapping[str, Any], *, resume: bool) -> None:
-    """Make the folder, or check that the one there was begun as the same student.
+    """Make the folder, or check that the existing one belongs to the same student.
 
-    Without `resume`, a folder that holds anything is an InputError; with it, so is one that another student or recipe began.
+    Raises InputError without `resume` for a folder that is not empty, and with `resume` for the folder of another student or recipe.
     """
     if out.exists() and not out.is_dir():
         raise InputError(f"{out}: found a file; expected a folder, or none: choose another name")
-    standing = out / IDENTITY
-    if resume and standing.exists():
-        check_same_student(out, json.loads(standing.read_text(encoding="utf-8")), identity)
+    file = out / IDENTITY
+    if resume and file.exists():
+        check_same_student(out, json.loads(file.read_text(encoding="utf-8")), identity)
         return
     if out.exists() and any(out.iterdir()):
-        advice = "go on with --resume, or choose" if standing.exists() else "choose"
+        advice = "continue with --resume, or choose" if file.exists() else "choose"
         raise InputError(f"{out}: found a folder that is not empty; {advice} another --student name, or remove the folder")
-    write_text(standing, json.dumps(dict(identity), indent=2) + "\n")
+    write_text(file, json.dumps(dict(identity), indent=2) + "\n")
 
 
 def finish_output(out: Path, model: Any, tokenizer: Path) -> None:
-    """Put the model and its tokenizer's files into the folder, whole: the weights last, each by rename."""
+    """Put the files of the tokenizer and of the model into the folder, each by rename, the weights last."""
     fresh = out / f".model{TEMPORARY_SUFFIX}"
 
     def fill() -> None:
@@ -59,6 +59,6 @@ def finish_output(out: Path, model: Any, tokenizer: Path) -> None:
         sync(out)
 
     try:
-        refuse_failed_writes(str(out), "make room, then go on with --resume", fill)
+        refuse_failed_writes(str(out), "make room, then continue with --resume", fill)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)

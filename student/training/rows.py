@@ -1,7 +1,7 @@
-"""The rows of one language for one rank, in an order that depends only on the seed, epoch after epoch, from any place on.
+"""The rows of one language for one rank, epoch after epoch, readable from any place. Their order depends only on the seed.
 
-Row groups of all the language's shards are dealt to the ranks anew each epoch; a chunk of a few row groups is decoded together and
-its rows are shuffled, so that rows of several files mix.
+In each epoch, the row groups of all the language's shards are dealt to the ranks again. A few row groups are decoded together as a
+chunk and the rows of the chunk are shuffled, so rows of several files mix.
 """
 
 from collections.abc import Sequence
@@ -13,14 +13,14 @@ from data.random_bits import permutation
 from data.shards import Shard, open_shard
 from data.storage_faults import storage_fault
 from student.training.batch import TEACHER_COLUMNS
-from vocab.errors import InputError
+from vocab.errors import InputError, first_line
 
-CHUNK_ROW_GROUPS = 4  # decoded together: the shuffle's reach, of up to 4,096 rows a row group (and of small units far fewer)
+CHUNK_ROW_GROUPS = 4  # decoded and shuffled together; a row group has up to 4,096 rows, and far fewer in small units
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cursor:
-    """A place in a language's rows: the next row to give."""
+    """A place in the rows of a language: the next row to read."""
 
     epoch: int = 0
     chunk: int = 0  # of this rank's row groups of the epoch
@@ -28,7 +28,7 @@ class Cursor:
 
 
 class LanguageRows:
-    """One language's rows. Stateless but for the last decoded chunk: `take` from the same cursor always gives the same rows."""
+    """The rows of one language. `take` from the same cursor always gives the same rows; only the last decoded chunk is kept."""
 
     def __init__(
         self, language: str, shards: Sequence[Shard], columns: Sequence[str], *, vocab_size: int, seed: int, rank: int, world: int
@@ -39,15 +39,15 @@ class LanguageRows:
         self._columns = list(columns)
         self._vocab_size = vocab_size
         self._seed, self._rank, self._world = seed, rank, world
-        # With few row groups, dealing them out would leave the ranks uneven: then each rank takes every world-th row of all of them.
+        # If there are few row groups, dealing them would give the ranks unequal shares. Then each rank takes every world-th row instead.
         self._by_row = world > 1 and len(self._groups) < 4 * world
         self._chunk_groups = len(self._groups) if self._by_row else CHUNK_ROW_GROUPS
         self._held: tuple[tuple[int, int], pa.Table] | None = None
         if self.rows < world:
-            raise InputError(f"language '{language}': found {self.rows} rows for {world} processes; expected one each at least")
+            raise InputError(f"language '{language}': found {self.rows} rows for {world} processes; expected at least one for each")
 
     def take(self, count: int, cursor: Cursor) -> tuple[pa.Table, Cursor]:
-        """The next `count` rows from the cursor on, wrapping into later epochs, and the cursor after them."""
+        """The next `count` rows from the cursor, continuing into the next epoch at the end of one, and the cursor after them."""
         parts: list[pa.Table] = []
         while count:
             chunks = self.chunks(cursor.epoch)
@@ -84,8 +84,9 @@ class LanguageRows:
 
 
 def read_row_group(shard: Shard, group: int, columns: Sequence[str], vocab_size: int) -> pa.Table:
-    """The columns of one row group, checksums verified. A page that cannot be read, a column that is not there and an id outside the
-    vocabulary are each an InputError that names the file.
+    """The columns of one row group, with verified checksums.
+
+    Raises InputError with the name of the file for a damaged page, a missing column, and an id outside the vocabulary.
     """
     with open_shard(shard.location) as file:
         missing = [name for name in columns if name not in file.schema_arrow.names]
@@ -99,7 +100,7 @@ def read_row_group(shard: Shard, group: int, columns: Sequence[str], vocab_size:
         try:
             table = file.read_row_group(group, columns=list(columns), use_threads=False).select(list(columns))
         except (OSError, pa.ArrowException) as error:
-            reason = str(error).splitlines()[0]
+            reason = first_line(error)
             raise storage_fault(shard.location, error) or InputError(
                 f"{shard.location}: row group {group} is damaged ({reason}); remove the file and run `mergedistill predict` again"
             ) from None

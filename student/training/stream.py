@@ -1,8 +1,8 @@
-"""The student's input: an endless stream of training steps from shards, exact in its order and resumable from any step.
+"""The student's input: an endless stream of training steps from shards, in an exact order, resumable from any step.
 
-Work proceeds in pools. A pool's languages are drawn by α, its rows taken from each language's cursor, sorted by length, cut into
-micro-batches under the token budget, and the micro-batches shuffled. Everything follows from the seed, the rank and the pool's
-number, so a position is only: which pool, the cursors at its start, and how many of its micro-batches are gone.
+The stream works in pools. The languages of a pool are drawn by α. Its rows are read from each language's cursor, sorted by length and
+cut into micro-batches under the token budget, and the micro-batches are shuffled. All of this follows from the seed, the rank and the
+number of the pool. So a position has only three parts: the pool, the cursors at its start, and how many of its micro-batches were used.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,17 +21,19 @@ from student.training.batch import GOLD_COLUMNS, LANGUAGE_COLUMN, TEACHER_COLUMN
 from student.training.rows import Cursor, LanguageRows
 from vocab.errors import InputError
 
-POOL_BATCHES = 64  # micro-batches a pool, about
-STEPS_AHEAD = 4  # prepared before the model asks
+POOL_BATCHES = 64  # about this many micro-batches in a pool
+STEPS_AHEAD = 4  # prepared before the model asks for them
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Position:
-    """A place in one rank's stream, small enough for a line of JSON."""
+    """A place in the stream of one rank, small enough for a line of JSON."""
 
     pool: int = 0
-    batch: int = 0  # micro-batches of the pool that are gone
-    cursors: Mapping[str, Cursor] = field(default_factory=dict)  # at the pool's start; a language not named is at its beginning
+    batch: int = 0  # micro-batches of the pool that were used
+    cursors: Mapping[str, Cursor] = field(
+        default_factory=dict
+    )  # at the start of the pool; a language that is not named is at its beginning
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -44,7 +46,7 @@ class Position:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Step:
-    """One rank's part of an optimizer step."""
+    """The part of an optimizer step that belongs to one rank."""
 
     batches: tuple[Batch, ...]
     after: Position  # the stream continues here
@@ -52,12 +54,12 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StreamSettings:
-    """What the order of the rows depends on, besides the shards."""
+    """What the order of the rows depends on, in addition to the shards."""
 
     seed: int
     alpha: float  # languages are drawn with p ∝ n^alpha
     with_teacher: bool  # read the teacher's columns
-    tokens_per_batch: int  # an optimizer step, all ranks together, padding included: never more, unless one row is longer
+    tokens_per_batch: int  # of an optimizer step, over all ranks, padding included; the limit, unless one row is longer
     tokens_per_microbatch: int  # one forward pass of one rank
     max_length: int  # tokens of the longest window
     vocab_size: int
@@ -67,10 +69,10 @@ class StreamSettings:
 
 
 class Stream(Iterator[Step]):
-    """Iterate for steps; a background thread reads ahead. Close it (or use `with`) to stop the thread.
+    """An iterator over steps. A background thread reads ahead; close the stream (or use `with`) to stop it.
 
-    `shards` may lack teacher columns if `with_teacher` is false. No shard at all is an InputError; so is, while iterating, a damaged
-    page or an id outside the vocabulary, with the file's name.
+    `shards` need no teacher columns if `with_teacher` is false. An empty list of shards is an InputError, and so is a damaged page or
+    an id outside the vocabulary, which is found while iterating.
     """
 
     def __init__(
@@ -78,7 +80,7 @@ class Stream(Iterator[Step]):
     ) -> None:
         shards = [shard for shard in shards if shard.rows]
         if not shards:
-            raise InputError("found no shard with rows; expected some below predictions/: run `mergedistill predict` first")
+            raise InputError("found no shard with rows; expected some in predictions/: run `mergedistill predict` first")
         self.settings = settings
         self.columns = [*GOLD_COLUMNS, *(TEACHER_COLUMNS if settings.with_teacher else ())]
         self.languages = sorted({shard.path.language for shard in shards})
@@ -123,15 +125,15 @@ class Stream(Iterator[Step]):
         self._ahead.close()
 
     def _steps(self, start: Position, pin: bool) -> Iterator[Step]:
-        """Micro-batches gathered into steps: as many as stay within the step's tokens, one at least."""
-        held: list[Batch] = []
+        """Groups micro-batches into steps: as many as fit into the tokens of a step, at least one."""
+        parts: list[Batch] = []
         size = 0
         for place, batch in self._batches(start):
             tokens = batch.input_ids.numel()
-            if held and size + tokens > self._step_tokens:
-                yield Step(batches=tuple(held), after=place)
-                held, size = [], 0
-            held.append(batch.pin() if pin else batch)
+            if parts and size + tokens > self._step_tokens:
+                yield Step(batches=tuple(parts), after=place)
+                parts, size = [], 0
+            parts.append(batch.pin() if pin else batch)
             size += tokens
 
     def _batches(self, position: Position) -> Iterator[tuple[Position, Batch]]:
@@ -149,7 +151,7 @@ class Stream(Iterator[Step]):
             position, skip = after, 0
 
     def _pool(self, position: Position) -> tuple[Columns, Position]:
-        """A pool's rows, longest first, rows of one length in random order; and the next pool's start."""
+        """The rows of a pool, longest first (rows of equal length in random order), and the start of the next pool."""
         settings = self.settings
         drawn = choices(self._weights, self._pool_rows, settings.seed, "languages", settings.rank, position.pool)
         counts = np.bincount(drawn, minlength=len(self.languages))
@@ -166,7 +168,7 @@ class Stream(Iterator[Step]):
 
 
 def shards_fingerprint(shards: Sequence[Shard]) -> str:
-    """sha256 of which shards there are: their places, identities and sizes in rows (not bytes: these vary with the codec's version)."""
+    """sha256 of the shards: their paths, identities and numbers of rows. Not of their bytes, which depend on the version of the codec."""
     return fingerprint(
         sorted([shard.path.language, shard.path.teacher, shard.path.name, shard.rows, shard.identity] for shard in shards)
     )

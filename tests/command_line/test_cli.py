@@ -81,7 +81,7 @@ def test_validate_exit_codes(tmp_path: Path) -> None:
             ("predict", "recipe.toml", "--out", "run", "--set", "predict.topk=3"),
             "unknown key 'predict.topk'; did you mean 'top_k'?",
         ),
-        (("demo", "--out", "teachers"), "exists and is no demo's folder"),
+        (("demo", "--out", "teachers"), "exists and is not the folder of a demo"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_2(

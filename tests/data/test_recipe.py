@@ -80,7 +80,7 @@ def test_the_schema_knows_the_vocabulary() -> None:
         (GOOD.replace('languages = ["en"]', 'languages = ["en"]\nlayers = 3'), "unknown key 'teachers.0.layers'"),
         (GOOD + "[predict]\ntop_k = 0", "predict.top_k: found 0; expected greater than or equal to 1"),
         (GOOD + '[train]\nlabels = "golden"', "train.labels: found 'golden'; expected 'gold+teacher' or 'gold'"),
-        (GOOD + "[student]\nhidden_size = 100\nheads = 3", "hidden_size 100 is no multiple of heads 3"),
+        (GOOD + "[student]\nhidden_size = 100\nheads = 3", "hidden_size 100 is not a multiple of heads 3"),
         (GOOD.replace('["en"]', '["en", "de"]'), "names the language 'de', which has no corpus: add it to [corpora]"),
         (GOOD + 'de = "x"', "corpora.de: no teacher names this language"),
         (GOOD.replace('"bert-en"', '"bert/en"'), "teachers.0.name: found 'bert/en'"),
@@ -93,7 +93,7 @@ def test_the_schema_knows_the_vocabulary() -> None:
         (GOOD.replace("[corpora]", "[corpora"), "not TOML"),
         (
             GOOD.replace("[corpora]", GOOD[GOOD.index("[[") :].split("[corpora]")[0] + "[corpora]"),
-            "the name 'bert-en' stands twice",
+            "the name 'bert-en' is there twice",
         ),
     ],
 )

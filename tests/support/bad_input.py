@@ -129,10 +129,10 @@ CASES = [
     setting("train.stepz", "3", "recipe: unknown key", "unknown key 'train.stepz'; did you mean 'steps'?", "vocab", *RUN),
     Case("missing teacher folder", lambda f: shutil.rmtree(f / "teachers/en"), ("vocab", "recipe.toml", *FRESH), "is no folder"),
     Case(
-        "teacher is no masked LM",
+        "teacher is not a masked LM",
         classifier,
         ("vocab", "recipe.toml", *FRESH),
-        "BertForSequenceClassification, which is no masked LM",
+        "BertForSequenceClassification, which is not a masked LM",
     ),
     Case(
         "vocab.txt: token twice",
@@ -145,7 +145,7 @@ CASES = [
         "vocab.txt: lone surrogate",
         vocab_txt(BERT_VOCAB + b"\xed\xa0\x80\n"),
         ("vocab", "recipe.toml", *FRESH),
-        "line 6 is no UTF-8",
+        "line 6 is not UTF-8",
     ),
     Case(
         "vocab.txt: no mask token", vocab_txt(b"[PAD]\n[UNK]\n[CLS]\n[SEP]\na\n"), ("vocab", "recipe.toml", *FRESH), "no mask token"
@@ -153,7 +153,7 @@ CASES = [
     Case("tokenizer.json: lone surrogate", lone_surrogate, ("vocab", "recipe.toml", *FRESH), "half a character"),
     Case("tokenizer without a fast form", slow_tokenizer, ("vocab", "recipe.toml", *FRESH), "no fast form"),
     Case("tokenizer file not there", lambda f: own_tokenizer(f, "no.model"), ("vocab", "recipe.toml", *FRESH), "no such file"),
-    Case("two teachers of one name", same_name, ("vocab", "recipe.toml", *FRESH), "the name 'bert-en' stands twice"),
+    Case("two teachers of one name", same_name, ("vocab", "recipe.toml", *FRESH), "the name 'bert-en' is there twice"),
     setting("vocabulary.method", "trimmed", "union by another method", "was made with [vocabulary] method = union", "vocab", *RUN),
     Case("teacher has no mask token", maskless, ("vocab", "recipe.toml", *FRESH), "declares no mask token"),
     Case(

@@ -14,7 +14,7 @@ from tests.support.families import save_family_teacher, train_tokenizer
 from vocab.errors import InputError
 from vocab.families import family
 from vocab.normaliser import Normaliser, observe, student_normaliser
-from vocab.pieces import Piece, needs_hexadecimal, parse, spell
+from vocab.pieces import Piece, is_hexadecimal, parse, spell
 from vocab.roles import UNION_ROLES
 from vocab.teacher_vocabulary import read_teacher, vocabulary_of
 from vocab.tokenizer_source import open_tokenizer, read_vocab_txt
@@ -32,7 +32,7 @@ def test_a_spelling_is_a_pieces_own_and_a_line(content: str | bytes, begins_word
     assert parse(spell(piece)) == piece
     assert "\n" not in spell(piece)
     assert len(spell(piece).split()) == (
-        2 if needs_hexadecimal(spell(piece)) and len(spell(piece).split()) == 2 else len(spell(piece).split())
+        2 if is_hexadecimal(spell(piece)) and len(spell(piece).split()) == 2 else len(spell(piece).split())
     )
 
 
@@ -130,7 +130,7 @@ def test_bad_vocabularies(tmp_path: Path) -> None:
     for content, message in (
         (b"[UNK]\na\nb\na\n", "line 2 and line 4 both hold 'a'"),
         (b"[UNK]\n\nb\n", "line 2 is empty"),
-        (b"[UNK]\na\n\xed\xa0\x80\n", "line 3 is no UTF-8"),
+        (b"[UNK]\na\n\xed\xa0\x80\n", "line 3 is not UTF-8"),
         (b"", "is empty"),
     ):
         path.write_bytes(content)
@@ -179,7 +179,7 @@ def test_a_tokenizer_json_is_obeyed(tmp_path: Path) -> None:
         open_tokenizer(tmp_path, "t")
     for content in ("[]", "null", '{"model": null}', '{"model": {"vocab": [1]}}', "{"):
         (tmp_path / "tokenizer.json").write_text(content)
-        with pytest.raises(InputError, match=r"damaged one|is no JSON"):
+        with pytest.raises(InputError, match=r"damaged one|is not JSON"):
             open_tokenizer(tmp_path / "tokenizer.json", "t")
 
 
@@ -200,5 +200,5 @@ def test_a_token_id_twice_is_refused(tmp_path: Path) -> None:
     save_tokenizer(tmp_path, [*SPECIAL, "haus", "baum"])
     path = tmp_path / "tokenizer.json"
     path.write_text(path.read_text().replace('"baum": 6', '"baum": 5'))
-    with pytest.raises(InputError, match="'5' stands twice"):
+    with pytest.raises(InputError, match="'5' is there twice"):
         open_tokenizer(path, "t")

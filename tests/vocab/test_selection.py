@@ -91,7 +91,7 @@ def test_budget_breaks_ties_by_recipe_order_then_id_and_counts_what_stands() -> 
     assert choose(teachers, counts, "budget", size=9) == [{"x", "y", "z"}, {"x", "v"}]
     standing, _ = merge(Union(), teacher("old", ["x", "old"]))
     assert choose(teachers, counts, "budget", size=8, standing=standing) == [{"y"}, set()]
-    with pytest.raises(InputError, match=r"vocabulary\.size: found 7; 7 pieces stand already .* expected at least 8"):
+    with pytest.raises(InputError, match=r"vocabulary\.size: found 7; 7 pieces are there already .* expected at least 8"):
         choose(teachers, counts, "budget", size=7, standing=standing)
     assert choose([], {}, "budget", size=7, standing=standing) == []
 

@@ -138,7 +138,7 @@ def test_a_teacher_must_be_a_masked_lm_with_a_mask_token(tmp_path: Path) -> None
     save_tokenizer(tmp_path / "classifier", pieces)
     config = BertConfig(vocab_size=6, hidden_size=8, num_hidden_layers=1, num_attention_heads=1, intermediate_size=8)
     BertForSequenceClassification(config).save_pretrained(tmp_path / "classifier")
-    with pytest.raises(InputError, match=r"holds BertForSequenceClassification, which is no masked LM"):
+    with pytest.raises(InputError, match=r"holds BertForSequenceClassification, which is not a masked LM"):
         read_teacher(tmp_path / "classifier", "t")
 
     save_teacher(tmp_path / "maskless", pieces)

@@ -129,7 +129,7 @@ def test_the_vocabulary_is_no_larger_than_asked(family: str, sample: list[str]) 
     for size in (SMALLEST[family], SMALLEST[family] + 1, SMALLEST[family] + 60):
         assert 5 < len(train(family, sample, size)) <= size
         assert 5 < len(train(family, articles("en", 3), size)) <= size
-    with pytest.raises(InputError, match=f"expected {SMALLEST[family]} at least for the family '{family}'"):
+    with pytest.raises(InputError, match=f"expected at least {SMALLEST[family]} for the family '{family}'"):
         train(family, sample, SMALLEST[family] - 1)
 
 
@@ -338,7 +338,7 @@ def test_refusals(tmp_path: Path) -> None:
         ({"special_token_ids": {"mask": 0}}, "special_token_ids: found"),
         ({"tokenizer": tmp_path / "none.json"}, "none.json: no such file"),
         ({"tokenizer": None, "family": "char"}, "family: found 'char'; expected one of wordpiece, unigram, bpe, byte-level"),
-        ({"tokenizer": None, "family": "byte-level", "vocab_size": 260}, "vocab_size: found 260; expected 261 at least"),
+        ({"tokenizer": None, "family": "byte-level", "vocab_size": 260}, "vocab_size: found 260; expected at least 261"),
     ):
         with pytest.raises(InputError, match=message):
             fit(corpus, tmp_path / "out", **({"tokenizer": tokenizer, "vocab_size": None} | changes))

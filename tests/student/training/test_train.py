@@ -306,7 +306,7 @@ def test_a_full_disk_leaves_the_earlier_checkpoint(run: Path, whole: Path, tmp_p
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 1
     assert "InputError" in errors
-    assert "step-00000018 is whole" in errors
+    assert "step-00000018 is complete" in errors
     assert [path.name for path in list_checkpoints(out)] == ["step-00000018"]
     assert not list((out / "checkpoints").glob(".*"))
     fit(run, out, resume=True)
