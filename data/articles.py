@@ -1,4 +1,4 @@
-"""Article shards: the Parquet files between `prepare` and `predict`. One row is one article of plain text."""
+"""Article shards: the Parquet files between `prepare` and `predict`. One row is one article in plain text."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,17 +9,17 @@ import pyarrow.parquet as pq
 
 from data.storage import resolve, split
 from data.storage_faults import storage_fault
-from vocab.errors import InputError
+from vocab.errors import InputError, first_line
 
-ROWS_PER_GROUP = 1000  # a unit of predict is a run of whole row groups, so this is also the finest unit
+ROWS_PER_GROUP = 1000  # also the smallest unit of predict, because a unit is a run of row groups
 
-# The layout of the wikimedia/wikipedia data set, so that it is read as it is.
+# The columns of the wikimedia/wikipedia data set, so that its files can be read without conversion.
 SCHEMA = pa.schema([("id", pa.string()), ("url", pa.string()), ("title", pa.string()), ("text", pa.string())])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Article:
-    """One article: its identity and its plain text."""
+    """One article: its id and its plain text."""
 
     id: str
     url: str
@@ -28,13 +28,13 @@ class Article:
 
 
 def open_article_shard(location: str) -> pq.ParquetFile:
-    """An article shard, opened and checked: Parquet, with a string column `text`. Any other layout is an InputError."""
+    """Open an article shard. Raises InputError if it is not Parquet with a string column `text`."""
     filesystem, path = resolve(location)
     try:
         file = pq.ParquetFile(filesystem.open_input_file(path), page_checksum_verification=True)
     except (pa.ArrowInvalid, OSError) as error:
         raise storage_fault(location, error) or InputError(
-            f"{location}: cannot be read as Parquet ({str(error).splitlines()[0]}); run `mergedistill prepare`"
+            f"{location}: cannot be read as Parquet ({first_line(error)}); run `mergedistill prepare`"
         ) from None
     names = file.schema_arrow.names
     if "text" not in names:
@@ -46,9 +46,9 @@ def open_article_shard(location: str) -> pq.ParquetFile:
 
 
 def read_articles(location: str, row_groups: range | None = None) -> Iterator[tuple[str, str]]:
-    """(doc_id, text) of each article in the given row groups (all by default), in file order.
+    """(doc_id, text) of each article in the given row groups (all by default), in the order of the file.
 
-    An article without an id (no column, or null) is named after its place: "<shard>:<row>". A null text is an InputError.
+    An article without an id (no column, or null) gets the id "<shard>:<row>". A null text is an InputError.
     """
     file = open_article_shard(location)
     groups = range(file.num_row_groups) if row_groups is None else row_groups
@@ -59,7 +59,7 @@ def read_articles(location: str, row_groups: range | None = None) -> Iterator[tu
             table = file.read_row_group(group, columns=columns)
         except (pa.ArrowInvalid, OSError) as error:
             raise storage_fault(location, error) or InputError(
-                f"{location}: row group {group} is damaged ({str(error).splitlines()[0]}); make the shard again"
+                f"{location}: row group {group} is damaged ({first_line(error)}); make the shard again"
             ) from None
         texts = table.column("text").to_pylist()
         ids = table.column("id").to_pylist() if "id" in columns else [None] * len(texts)

@@ -4,8 +4,8 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from data.atomic import write_text
 from data.recipe_file import load_recipe
-from data.storage import write_text
 from vocab.errors import InputError
 
 HERE = Path(__file__).parent
@@ -19,7 +19,9 @@ def start_folder(out: Path) -> None:
     """Make the demo's folder with its recipe. A folder of an earlier demo is replaced; any other one is an InputError."""
     if out.exists():
         if not (out / MARKER).is_file() and any(out.iterdir()):
-            raise InputError(f"{out}: exists and is not the folder of a demo; expected a new folder or an earlier demo's: give another --out")
+            raise InputError(
+                f"{out}: exists and is not the folder of a demo; expected a new folder or that of a demo: give another --out"
+            )
         shutil.rmtree(out)
     write_text(out / MARKER, "The demo replaces this folder each time.\n")
     write_text(out / "recipe.toml", (HERE / "recipes/demo.toml").read_text(encoding="utf-8"))

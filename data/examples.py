@@ -1,7 +1,7 @@
 """Masked examples: articles → windows of tokens → masked positions with gold labels. Plain functions on arrays and strings.
 
-Randomness comes from identity: a window's masks are drawn from SHAKE-256 over (seed, doc_id, window, masking), so they are the
-same on any machine, runner, process and order, whatever numpy's version. Legend: T tokens, M masked, V the teacher's vocabulary.
+The masks of a window are drawn from SHAKE-256 over (seed, doc_id, window, masking). So they are the same on every machine and runner,
+in any process and order, and with every version of numpy. Legend: T tokens, M masked positions, V the teacher's vocabulary.
 """
 
 from collections import Counter
@@ -19,14 +19,14 @@ from data.recipe import Examples as ExampleSettings
 from data.shards import list_column
 from vocab.roles import Roles
 
-CHARACTERS_PER_CALL = 1_000_000  # given to the tokenizer at once: bounds memory, keeps its threads busy
+CHARACTERS_PER_CALL = 1_000_000  # for one call of the tokenizer: limits the memory, and is enough for all its threads
 
-Failed: TypeAlias = Callable[[str, str], object]  # told (doc_id, reason) of an article that cannot be used
+Failed: TypeAlias = Callable[[str, str], object]  # called with (doc_id, reason) for an article that cannot be used
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Example:
-    """One masked window. Ids are of the vocabulary that tokenised it."""
+    """One masked window. Its ids are of the vocabulary that tokenised it."""
 
     doc_id: str
     window: int  # window of the article × maskings + masking
@@ -37,15 +37,17 @@ class Example:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Alphabet:
-    """What masking needs to know of a vocabulary."""
+    """What masking needs to know about a vocabulary."""
 
     roles: Roles
-    maskable: NDArray[np.bool_]  # [V] ids that may be a gold label: no special token, none that has no place in the union
-    lengths: NDArray[np.int64] | None = None  # [V] places that an id takes in a window, 1 where it is maskable; None: 1 each
+    maskable: NDArray[np.bool_]  # [V] ids that can be a gold label: not special tokens, and not ids without a place in the union
+    lengths: NDArray[np.int64] | None = (
+        None  # [V] number of places that an id takes in a window, 1 for maskable ids; None: 1 for every id
+    )
 
     @property
     def replacements(self) -> NDArray[np.uint32]:
-        """The ids that a masked position may be replaced with at random (10% of them, as BERT does)."""
+        """The ids that can replace the token of a masked position at random (10% of the positions, as in BERT)."""
         return np.flatnonzero(self.maskable).astype(np.uint32)
 
 
@@ -58,18 +60,21 @@ def make_examples(
     counters: Counter[str],
     failed: Failed | None = None,
 ) -> Iterator[Example]:
-    """The masked examples of (doc_id, text) articles, in order. `tokenizer` is a fast tokenizer's backend (tokenizers.Tokenizer).
+    """The masked examples of (doc_id, text) articles, in order.
 
-    A window takes at most `settings.max_length` places (tokens, unless the alphabet gives lengths), its first and last the cls and
-    sep tokens. A window with no maskable token (an article of emoji that the vocabulary does not have) gives no example. `counters`
-    gains: articles, characters, windows, tokens (with special tokens, each masking counted), masked_positions, unknown_tokens,
-    windows_without_maskable_token. An article that the tokenizer fails on is told to `failed`, or ends the job where there is none.
+    tokenizer  the backend of a fast tokenizer (tokenizers.Tokenizer)
+    counters   these counts are added: articles, characters, windows, tokens (with special tokens, once for each masking),
+               masked_positions, unknown_tokens, windows_without_maskable_token
+    failed     called for an article on which the tokenizer fails; without it, the exception is raised
+
+    A window takes at most `settings.max_length` places. A token takes one place, unless the alphabet has lengths. The first token is cls
+    and the last one sep. A window without a maskable token (such as an article of unknown emoji) gives no example.
     """
     roles, replacements = alphabet.roles, alphabet.replacements
     body = settings.max_length - 2
     whole_word = settings.masking == "whole-word"
     for doc_id, ids, words in tokenise(articles, tokenizer, whole_word, counters, failed):
-        # Some tokenizers segment a text that quotes "<mask>" into the token all the same: to the article it is an unknown word.
+        # Some tokenizers turn a quoted "<mask>" into the special token in any case. In an article it is an unknown word.
         ids[np.isin(ids, [roles.pad, roles.cls, roles.sep, roles.mask])] = roles.unk
         counters["unknown_tokens"] += int(np.count_nonzero(ids == roles.unk))
         for window, (start, stop) in enumerate(cut_windows(ids, body, alphabet.lengths)):
@@ -96,9 +101,9 @@ def make_examples(
 
 
 def cut_windows(ids: NDArray[np.int64], body: int, lengths: NDArray[np.int64] | None) -> Iterator[tuple[int, int]]:
-    """(start, stop) of each window of an article's ids [T]: greedily, as many ids as take at most `body` places together.
+    """(start, stop) of each window of an article's ids [T]. Each window takes as many ids as fit into `body` places.
 
-    lengths [V] are the places of each id, at most `body`; None: one each.
+    lengths [V]: number of places of each id, at most `body`; None: one for every id
     """
     if lengths is None:
         yield from ((start, start + body) for start in range(0, len(ids), body))
@@ -116,10 +121,13 @@ def cut_windows(ids: NDArray[np.int64], body: int, lengths: NDArray[np.int64] | 
 def select_positions(
     candidates: NDArray[np.int64], groups: NDArray[np.int64], rate: float, draws: NDArray[np.uint64]
 ) -> NDArray[np.int64]:
-    """The masked positions of one window: whole groups in random order until `rate` of the candidates is reached; at least one.
+    """The masked positions of one window: complete groups in random order, until `rate` of the candidates is reached; at least one.
 
-    candidates [C] positions that may be masked; groups [C] the word each lies in (or the position itself, for single tokens);
-    draws [C] random bits. A word that would overshoot is passed over, unless nothing has been chosen yet.
+    candidates [C]  positions that can be masked
+    groups [C]      the word of each candidate; for single tokens the position itself
+    draws [C]       random bits
+
+    A word that would exceed the number is skipped, unless it is the first.
     """
     wanted = max(1, round(rate * len(candidates)))
     order = np.argsort(draws, kind="stable")
@@ -142,7 +150,7 @@ def select_positions(
 def corrupt(
     tokens: NDArray[np.uint32], positions: NDArray[np.int64], mask: int, replacements: NDArray[np.uint32], draws: NDArray[np.uint64]
 ) -> NDArray[np.uint32]:
-    """The tokens [T] with the chosen positions [M] masked: 80% by the mask token, 10% by a random id, 10% left (BERT, section 3.1)."""
+    """The tokens [T] with the chosen positions [M] masked: 80% become the mask token, 10% a random id, 10% stay (BERT, section 3.1)."""
     percent = (draws % np.uint64(100)).astype(np.int64)
     index = ((draws // np.uint64(100)) % np.uint64(len(replacements))).astype(np.int64)
     corrupted = tokens.copy()
@@ -151,7 +159,7 @@ def corrupt(
 
 
 def gold_table(examples: list[Example]) -> pa.Table:
-    """Examples as a table of the contract's gold columns, their ids as they are."""
+    """Examples as a table with the contract's gold columns. The ids are not changed."""
     lengths = np.array([len(example.input_ids) for example in examples], dtype=np.int64)
     masked = np.array([len(example.mask_positions) for example in examples], dtype=np.int64)
     columns = [
@@ -171,17 +179,17 @@ def _flat(arrays: list[NDArray[Any]]) -> NDArray[Any]:
 def tokenise(
     articles: Iterable[tuple[str, str]], tokenizer: Any, with_words: bool, counters: Counter[str], failed: Failed | None = None
 ) -> Iterator[tuple[str, NDArray[np.int64], NDArray[np.int64]]]:
-    """(doc_id, token ids, word of each token) of each article, no special tokens, many articles a call.
+    """(doc_id, token ids, word of each token) of each article, without special tokens. The tokenizer gets many articles at a time.
 
-    The words are there `with_words` alone. `counters` gains: articles, characters. `failed`: see `make_examples`.
+    Without `with_words` the words are empty. Adds to `counters`: articles, characters. `failed`: see `make_examples`.
     """
-    tokenizer.encode_special_tokens = True  # an article that quotes "[MASK]" is about the token: its text must not become one
+    tokenizer.encode_special_tokens = True  # a quoted "[MASK]" in an article must not become the mask token
 
     def encode(batch: list[tuple[str, str]]) -> Iterator[tuple[str, NDArray[np.int64], NDArray[np.int64]]]:
         call = tokenizer.encode_batch if with_words else tokenizer.encode_batch_fast
         try:
             encodings = call([text for _, text in batch], add_special_tokens=False)
-        except BaseException as error:  # a panic of the tokenizer's own language is no Exception
+        except BaseException as error:  # a panic in the tokenizer's Rust code is not an Exception
             if failed is None or isinstance(error, KeyboardInterrupt | SystemExit | MemoryError):
                 raise
             if len(batch) == 1:

@@ -1,7 +1,7 @@
-"""Identity: what a shard's labels depend on, so that no reader mixes what must not be mixed.
+"""The identity of a shard: what its labels depend on, so that no reader mixes shards that do not belong together.
 
-An identity is a flat dict of JSON scalars, "field" → value: settings as they are (so that an error can show them), contents as
-sha256. Two shards may be read together only if every field agrees but the teacher's own (see `data.shards.check_identity`).
+An identity is a flat dict "field" → JSON scalar. Settings are stored as they are, so that an error can show them; files as their sha256.
+Two shards can be read together only if all fields agree, except the teacher's own fields (see `data.shards.check_identity`).
 """
 
 import hashlib
@@ -20,8 +20,8 @@ Identity: TypeAlias = dict[str, str | int | float]
 def shard_identity(recipe: Recipe, *, dtype: str, union: str, tokenizer: str, weights: str) -> Identity:
     """The identity of one teacher's shards.
 
-    dtype      in which the teacher computes: "auto" of the recipe resolved, since it means another on other hardware
-    union      fingerprint of the union vocabulary up to and including the teacher (its link of the chain), so that a teacher
+    dtype      the type in which the teacher computes; "auto" was resolved, because it depends on the hardware
+    union      fingerprint of the union vocabulary up to and including the teacher (its link of the chain), so a teacher that is
                added later changes nothing
     tokenizer  fingerprint of the teacher's tokenizer
     weights    fingerprint of the teacher's weights and configuration
@@ -41,7 +41,7 @@ def shard_identity(recipe: Recipe, *, dtype: str, union: str, tokenizer: str, we
 
 
 def differences(found: Mapping[str, object], expected: Mapping[str, object]) -> list[str]:
-    """One line a field that differs: "field: found X, expected Y". Empty if the identities agree."""
+    """A line for each field that differs: "field: found X, expected Y". Empty if the identities agree."""
     fields = [*expected, *(field for field in found if field not in expected)]
     return [
         f"{field}: found {_short(found.get(field))}, expected {_short(expected.get(field))}"
@@ -51,12 +51,12 @@ def differences(found: Mapping[str, object], expected: Mapping[str, object]) -> 
 
 
 def fingerprint(content: object) -> str:
-    """sha256 of JSON content, whatever the order of its keys."""
+    """sha256 of JSON content. The order of keys does not matter."""
     return hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
 
 def file_fingerprint(*files: Path) -> str:
-    """sha256 over the names and bytes of files."""
+    """sha256 over the names and the bytes of files."""
     digest = hashlib.sha256()
     for file in sorted(files):
         digest.update(f"{file.name}\0{file.stat().st_size}\0".encode())
@@ -67,7 +67,7 @@ def file_fingerprint(*files: Path) -> str:
 
 
 def weights_fingerprint(folder: Path) -> str:
-    """sha256 of a model folder's configuration and weights (safetensors, else PyTorch's own format)."""
+    """sha256 of the configuration and the weights of a model folder (safetensors, else PyTorch's format)."""
     weights = sorted(folder.glob("*.safetensors")) or sorted(folder.glob("pytorch_model*.bin"))
     if not weights:
         raise InputError(

@@ -1,4 +1,4 @@
-"""The manifest of a folder of predictions: the recipe, and a row a unit. Made from the shards' footers alone, so it can be made again."""
+"""The manifest of a folder of predictions: the recipe, and an entry for each unit. It is made from the footers of the shards only."""
 
 import json
 from collections import Counter
@@ -9,16 +9,20 @@ from typing import Any
 
 from pyarrow import fs
 
+from data.atomic import write_text
 from data.recipe import Recipe
 from data.shards import Shard
-from data.storage import join, relative, resolve, write_text
+from data.storage import join, relative, resolve
+from data.table import Column, Value
 
-MANIFEST = "_manifest.json"  # readers that take a whole folder (Spark, pyarrow, pandas) pass over names that begin with "_"
-QUARANTINE = "_quarantine.jsonl"  # what could not be parsed, or what a teacher failed on, a line each: which, and why
+MANIFEST = "_manifest.json"  # readers of folders (Spark, pyarrow, pandas) ignore names that begin with "_"
+QUARANTINE = (
+    "_quarantine.jsonl"  # a line with the reason for each page that could not be parsed, or article on which a teacher failed
+)
 
 
 def listed_shards(predictions: str) -> set[str] | None:
-    """The locations of the shards that a folder's manifest lists: those of teachers whose units were all there. None: no manifest."""
+    """The locations of the shards that a folder's manifest lists, or None without a manifest. A listed teacher has all its units."""
     if not _is_file(join(predictions, MANIFEST)):
         return None
     filesystem, path = resolve(join(predictions, MANIFEST))
@@ -27,11 +31,11 @@ def listed_shards(predictions: str) -> set[str] | None:
     try:
         return {join(predictions, unit["path"]) for unit in json.loads(content)["units"]}
     except (ValueError, LookupError, TypeError):
-        return None  # as if there were none: predict writes it again from the footers
+        return None  # treated as missing: predict writes it again from the footers
 
 
 def write_manifest(predictions: str, recipe: Recipe, shards: Sequence[Shard]) -> dict[str, Any]:
-    """Write and return the manifest of `shards`, all below `predictions`; beside it the quarantine, if any article is in it."""
+    """Write the manifest of `shards`, all in `predictions`, and the quarantine if there are quarantined articles. Returns the manifest."""
     manifest: dict[str, Any] = {
         "version": 1,
         "recipe": recipe.model_dump(),
@@ -62,11 +66,11 @@ def write_manifest(predictions: str, recipe: Recipe, shards: Sequence[Shard]) ->
 
 
 def summarise(shards: Sequence[Shard]) -> list[dict[str, Any]]:
-    """A row a teacher and language: sums over its units, and means a masked position.
+    """A row for each teacher and language, with sums over its units and means over masked positions.
 
-    loss          the teacher's masked-LM loss, nats
-    mass_dropped  probability of pieces that the union does not take
-    mass_merged   probability of surface forms that joined a likelier one of the same piece
+    loss          the teacher's masked-LM loss, in nats
+    mass_dropped  probability of pieces that are not in the union
+    mass_merged   probability of surface forms that were added to a more likely form of the same piece
     """
     key = attrgetter("path.teacher", "path.language")
     rows = []
@@ -78,7 +82,7 @@ def summarise(shards: Sequence[Shard]) -> list[dict[str, Any]]:
             name: sum(unit.report.get(name, 0.0) * unit.report["masked_positions"] for unit in units) / max(1, positions)
             for name in ("loss", "mass_dropped", "mass_merged")
         }
-        seconds = sum(unit.report.get("seconds", 0.0) for unit in units)  # of all workers together
+        seconds = sum(unit.report.get("seconds", 0.0) for unit in units)  # summed over all workers
         rows.append(
             {
                 "teacher": teacher,
@@ -94,22 +98,23 @@ def summarise(shards: Sequence[Shard]) -> list[dict[str, Any]]:
     return rows
 
 
-def language_table(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
-    """(header, a line a teacher and language) of what `summarise` gives."""
-    header = ["teacher", "language", "units", "articles", "set aside", "masked positions", "loss", "dropped", "merged", "tokens/s"]
-    lines = [
-        [
-            row["teacher"],
-            row["language"],
-            *(f"{row.get(name, 0):,}" for name in ("units", "articles", "quarantined_articles", "masked_positions")),
-            f"{row['loss']:.3f}",
-            f"{row['mass_dropped']:.2%}",
-            f"{row['mass_merged']:.2%}",
-            f"{row['tokens_per_second']:,.0f}",
-        ]
-        for row in rows
-    ]
-    return header, lines
+LANGUAGE_COLUMNS = (
+    Column("teacher"),
+    Column("language"),
+    Column("units", ",d"),
+    Column("articles", ",d"),
+    Column("set aside", ",d", key="quarantined_articles"),
+    Column("masked positions", ",d"),
+    Column("loss", ".3f"),
+    Column("dropped", ".2%", key="mass_dropped"),
+    Column("merged", ".2%", key="mass_merged"),
+    Column("tokens/s", ",.0f", key="tokens_per_second"),
+)
+
+
+def language_table(rows: Sequence[Mapping[str, Any]]) -> tuple[Sequence[Column], list[list[Value]]]:
+    """The columns and rows of a table of what `summarise` returns."""
+    return LANGUAGE_COLUMNS, [[row.get(column.name, 0) for column in LANGUAGE_COLUMNS] for row in rows]
 
 
 def _totals(shards: Sequence[Shard]) -> Counter[str]:

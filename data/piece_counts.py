@@ -1,4 +1,4 @@
-"""What training shows: how often each piece of the union stands in the text of a cache of predictions, before it was masked."""
+"""How often each piece of the union occurs in the text of a cache of predictions. The text is counted as it was before masking."""
 
 from collections.abc import Callable, Sequence
 
@@ -7,7 +7,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from data.shards import Shard, leaf, open_shard
-from vocab.errors import InputError
+from vocab.errors import InputError, first_line
 
 _COLUMNS = ["window", "input_ids", "mask_positions", "label_ids"]
 
@@ -15,9 +15,9 @@ _COLUMNS = ["window", "input_ids", "mask_positions", "label_ids"]
 def count_pieces(
     shards: Sequence[Shard], union_size: int, *, on_shard: Callable[[], None] = lambda: None
 ) -> dict[tuple[str, str], NDArray[np.int64]]:
-    """(teacher, language) → how often each union id occurs [V]. Of several maskings of a window, the first is counted.
+    """(teacher, language) → how often each union id occurs [V]. A window with several maskings is counted once.
 
-    The gold labels are put back first: a mask is no piece, and a random replacement was never in the text.
+    The gold labels are put back first, because masks and random replacements are not part of the text.
     """
     counts: dict[tuple[str, str], NDArray[np.int64]] = {}
     for shard in shards:
@@ -31,14 +31,14 @@ def count_pieces(
                     count += np.bincount(ids, minlength=union_size)
                 except (OSError, ValueError, IndexError, pa.ArrowException) as error:
                     raise InputError(
-                        f"{shard.location}: row group {group} is damaged ({str(error).splitlines()[0]}); run `mergedistill validate`"
+                        f"{shard.location}: row group {group} is damaged ({first_line(error)}); run `mergedistill validate`"
                     ) from None
         on_shard()
     return counts
 
 
 def original_ids(table: pa.Table) -> NDArray[np.uint32]:
-    """The union ids of all rows, the gold labels back in their places, special tokens at both ends of each row left out."""
+    """The union ids of all rows with the gold labels put back, without the special tokens at both ends of each row."""
     table = table.combine_chunks()
     ids, starts = leaf(table["input_ids"])
     positions, masks = leaf(table["mask_positions"])

@@ -1,4 +1,4 @@
-"""Randomness from identity: random bits that depend on nothing but their arguments, whatever the time, process and library version."""
+"""Random bits that depend only on their arguments: not on time, process or the version of a library."""
 
 import hashlib
 
@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 
 def random_bits(count: int, *identity: str | int) -> NDArray[np.uint64]:
-    """`count` random 64-bit numbers: SHAKE-256 over the identity."""
+    """`count` random 64-bit numbers, from SHAKE-256 over the arguments `identity`."""
     return np.frombuffer(hashlib.shake_256("\0".join(map(str, identity)).encode()).digest(8 * count), dtype="<u8")
 
 
@@ -25,6 +25,6 @@ def choices(weights: NDArray[np.float64], count: int, *identity: str | int) -> N
 
 
 def smoothed(counts: NDArray[np.int64], alpha: float) -> NDArray[np.float64]:
-    """Weights n^α: exponential smoothing of the languages' sizes (mBERT; MergeDistill takes α = 0.7). 0: all alike; 1: by size."""
+    """Weights n^α: exponential smoothing of the languages' sizes (mBERT; MergeDistill has α = 0.7). 0: equal weights; 1: by size."""
     weights: NDArray[np.float64] = counts.astype(np.float64) ** alpha
     return weights

@@ -1,4 +1,4 @@
-"""A background thread that runs an iterator ahead of its consumer. Decoding Arrow releases the interpreter, so a thread is enough."""
+"""A background thread that prepares the items of an iterator. Decoding Arrow data releases the interpreter, so a thread is enough."""
 
 import queue
 import threading
@@ -10,10 +10,10 @@ T = TypeVar("T")
 
 
 class ReadAhead(Iterator[T], Generic[T]):
-    """The items of an iterator, up to `depth` of them prepared before they are asked for. Its errors are raised at the consumer."""
+    """The items of an iterator, with up to `depth` of them prepared in advance. Its errors are raised in the thread that asks for items."""
 
     def __init__(self, source: Iterator[T], depth: int) -> None:
-        self.waited = 0.0  # seconds that the consumer waited
+        self.waited = 0.0  # seconds for which the consumer waited
         self._queue: queue.Queue[tuple[T | None, BaseException | None]] = queue.Queue(depth)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, args=(source,), daemon=True, name="read-ahead")
@@ -50,6 +50,6 @@ class ReadAhead(Iterator[T], Generic[T]):
         return item
 
     def close(self) -> None:
-        """Stop the thread; items that were prepared are dropped."""
+        """Stop the thread. Prepared items are lost."""
         self._stop.set()
         self._thread.join(timeout=10)

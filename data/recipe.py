@@ -6,7 +6,6 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StringConstraints, field_validator, model_validator
 
-from data.storage import join
 from vocab.errors import InputError
 
 # Teacher names and languages become partition keys of paths ("language=de/teacher=gbert"), so they must be plain.
@@ -16,7 +15,7 @@ Positive = Annotated[int, Field(gt=0)]
 
 
 class Section(BaseModel):
-    """A table of the recipe: immutable, unknown keys refused."""
+    """A table of the recipe: immutable, and without unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -27,19 +26,23 @@ class Teacher(Section):
     name: Name
     model: Annotated[str, Field(min_length=1)]  # a local folder (relative to the recipe) or a Hub id
     revision: str = "main"  # of a Hub id
-    # A tokenizer of its own: a folder, tokenizer.json, vocab.txt, SentencePiece .model, or Hub id; the model's own unless given.
+    # Another tokenizer than the model's: a folder, tokenizer.json, vocab.txt, SentencePiece .model, or Hub id.
     tokenizer: Annotated[str, Field(min_length=1)] | None = None
     languages: Annotated[list[Language], Field(min_length=1)]
 
 
 class Vocabulary(Section):
-    """Which of the teachers' pieces the student's vocabulary takes."""
+    """The choice of the teachers' pieces for the student's vocabulary."""
 
-    method: Literal["union", "trimmed", "budget"] = "union"  # all; all but the rare; those that carry most of the corpora's tokens
-    size: Positive | None = None  # pieces in all, special tokens included; for "budget" alone
-    min_probability: Annotated[float, Field(gt=0, lt=1)] = 1e-6  # "trimmed" drops pieces below it in every corpus of their teacher
-    articles: Annotated[int, Field(ge=0)] = 0  # of each corpus that are counted, spread evenly; 0: all
-    min_count: Positive = 1  # the restricted tokenizer keeps pieces that training showed at least so often
+    method: Literal["union", "trimmed", "budget"] = (
+        "union"  # all pieces; all but rare ones; those with most of the corpora's tokens
+    )
+    size: Positive | None = None  # number of pieces, special tokens included; only for "budget"
+    min_probability: Annotated[float, Field(gt=0, lt=1)] = (
+        1e-6  # "trimmed" drops pieces that are rarer in every corpus of their teacher
+    )
+    articles: Annotated[int, Field(ge=0)] = 0  # number of articles of each corpus that are counted, spread evenly; 0: all
+    min_count: Positive = 1  # the restricted tokenizer keeps pieces that training showed at least this often
 
     @model_validator(mode="after")
     def _size_belongs_to_budget(self) -> "Vocabulary":
@@ -62,14 +65,14 @@ class Examples(Section):
 class Predict(Section):
     """Stage 1."""
 
-    top_k: Annotated[int, Field(ge=1, le=1024)] = 8  # teacher logits kept a masked position
+    top_k: Annotated[int, Field(ge=1, le=1024)] = 8  # teacher logits that are kept for each masked position
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"  # of the teacher; auto: bfloat16 where the hardware has it
-    unit_articles: Positive = 1000  # articles a unit of work, rounded up to whole row groups
+    unit_articles: Positive = 1000  # articles in a unit of work, rounded up to complete row groups
     tokens_per_batch: Positive = 4096  # padding included
-    logits: Literal["float16", "8-bit"] = "float16"  # of the top k as they are kept; 8-bit: smaller, in steps
-    # The share of a unit's articles, rounded up, that the tokenizer or the teacher may fail on; they are set aside with their reasons.
+    logits: Literal["float16", "8-bit"] = "float16"  # how the top-k logits are stored; 8-bit: smaller, in 256 levels
+    # Share of a unit's articles (rounded up) on which the tokenizer or the teacher can fail. They are set aside with the reason.
     max_quarantined: Annotated[float, Field(ge=0, le=1)] = 0.01
-    store: str | None = None  # folder or URI (s3://…) that the shards go to; the run's folder unless given
+    store: str | None = None  # folder or URI (s3://…) for the shards; by default the run's folder
 
     @field_validator("store")
     @classmethod
@@ -86,7 +89,7 @@ class Student(Section):
     layers: Positive = 12
     hidden_size: Positive = 768
     heads: Positive = 12
-    intermediate_size: Positive | None = None  # of the feed-forward block; 4 x hidden_size unless given
+    intermediate_size: Positive | None = None  # of the feed-forward block; by default 4 x hidden_size
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1  # of hidden states and attention
 
     @model_validator(mode="after")
@@ -100,17 +103,17 @@ class Train(Section):
     """Stage 2."""
 
     steps: Positive = 100_000  # optimizer steps
-    tokens_per_batch: Positive = 65_536  # a step, over all devices, padding included
-    tokens_per_microbatch: Positive = 16_384  # a forward pass on one device; gradients accumulate over a step
+    tokens_per_batch: Positive = 65_536  # of a step, over all devices, padding included
+    tokens_per_microbatch: Positive = 16_384  # of a forward pass on one device; gradients accumulate over a step
     learning_rate: Annotated[float, Field(gt=0)] = 1e-4  # the peak; linear warm-up, then linear decay to 0
     warmup_steps: Annotated[int, Field(ge=0)] = 5000
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
     gradient_clip: Annotated[float, Field(gt=0)] = 1.0  # global norm
     labels: Literal["gold+teacher", "gold"] = "gold+teacher"
-    tail: Literal["renormalise", "ghost", "gold"] = "renormalise"  # what becomes of the teacher's mass outside the top k
+    tail: Literal["renormalise", "ghost", "gold"] = "renormalise"  # the rule for the teacher's mass outside the top k
     sampling_alpha: Annotated[float, Field(ge=0, le=1)] = 0.7  # languages are drawn with p ∝ n^alpha
     precision: Literal["auto", "float32", "bfloat16"] = "auto"  # of matrix products; auto: bfloat16 where the hardware has it
-    log_steps: Positive = 50  # a row of metrics.jsonl each
+    log_steps: Positive = 50  # steps between two rows of metrics.jsonl
     checkpoint_steps: Positive = 1000
 
 
@@ -121,7 +124,7 @@ class Recipe(Section):
     seed: Annotated[int, Field(ge=0)] = 0
     teachers: Annotated[list[Teacher], Field(min_length=1)]
     corpora: dict[Language, str]  # language → glob or URI of article shards
-    heldout: dict[Language, str] = {}  # the same for held-out articles: predicted, never trained on
+    heldout: dict[Language, str] = {}  # the same for held-out articles: predicted, but not trained on
     vocabulary: Vocabulary = Vocabulary()
     examples: Examples = Examples()
     predict: Predict = Predict()
@@ -152,24 +155,20 @@ class Recipe(Section):
 
     @property
     def folder(self) -> Path:
-        """The folder that the recipe's relative paths are relative to."""
+        """The folder to which the recipe's relative paths are relative."""
         return self._folder
 
     def locate(self, path: str) -> str:
-        """A path of the recipe as an absolute path; a URI stays as it is."""
+        """A path of the recipe as an absolute path. A URI is not changed."""
         return path if "://" in path else str(self._folder / Path(path).expanduser())
 
     def locate_files(self, pattern: str) -> str:
-        """A glob of the recipe as an absolute one; signs in the recipe's own folder are no wildcards."""
+        """A glob of the recipe as an absolute one. Characters in the recipe's folder are not wildcards."""
         folder = Path(glob.escape(str(self._folder)))
         return pattern if "://" in pattern else str(folder / Path(pattern).expanduser())
 
-    def shards_below(self, run: str | Path, kind: str) -> str:
-        """The location of a run's "predictions" or "heldout" shards: in predict.store if the recipe names one, else in the run's folder."""
-        return join(str(run) if self.predict.store is None else self.locate(self.predict.store), kind)
-
     def teacher(self, name: str) -> Teacher:
-        """The teacher of this name, or an InputError that lists those there are."""
+        """The teacher with this name, or an InputError that lists the names."""
         for teacher in self.teachers:
             if teacher.name == name:
                 return teacher

@@ -1,24 +1,24 @@
-"""Recipes as TOML files: read once, at the edge, every unknown key refused; and written so that they mean the same from anywhere."""
+"""Recipes as TOML files. Unknown keys are refused when a recipe is read. A recipe is written with absolute paths."""
 
 import difflib
-import json
 import re
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import tomli_w
 from pydantic import ValidationError
 
+from data.atomic import write_text
 from data.recipe import Recipe, Teacher
-from data.storage import write_text
 from vocab.errors import InputError
 
 
 def load_recipe(path: str | Path, settings: Sequence[str] = ()) -> Recipe:
-    """Read a recipe; `settings` are overrides like "train.labels=gold", their values in TOML (a bare word is a string).
+    """Read a recipe. `settings` are overrides such as "train.labels=gold"; their values are TOML, and a bare word is a string.
 
-    Raises InputError with one line that names the key, what was found, and what to do.
+    Raises InputError with the key, what was found, and what to do.
     """
     try:
         content = tomllib.loads(Path(path).read_text(encoding="utf-8"))
@@ -34,7 +34,7 @@ def load_recipe(path: str | Path, settings: Sequence[str] = ()) -> Recipe:
 
 
 def parse_recipe(content: dict[str, Any], *, folder: Path, source: str = "recipe") -> Recipe:
-    """A recipe from its parsed TOML; relative paths are relative to `folder`."""
+    """A recipe from its parsed TOML. Relative paths are relative to `folder`."""
     try:
         recipe = Recipe.model_validate(content)
     except ValidationError as error:
@@ -44,7 +44,7 @@ def parse_recipe(content: dict[str, Any], *, folder: Path, source: str = "recipe
 
 
 def save_recipe(recipe: Recipe, path: str | Path) -> None:
-    """Write a recipe as TOML whose paths are absolute, so that it means the same from any folder."""
+    """Write a recipe as TOML with absolute paths, so that it has the same meaning in any folder."""
     content = recipe.model_dump(exclude_none=True)
     for section in ("corpora", "heldout"):
         content[section] = {language: recipe.locate_files(pattern) for language, pattern in content[section].items()}
@@ -53,17 +53,11 @@ def save_recipe(recipe: Recipe, path: str | Path) -> None:
             teacher["model"] = recipe.locate(teacher["model"])
         if "tokenizer" in teacher and Path(recipe.locate(teacher["tokenizer"])).exists():
             teacher["tokenizer"] = recipe.locate(teacher["tokenizer"])
-    lines = [f"{key} = {json.dumps(value)}" for key, value in content.items() if not isinstance(value, dict | list)]
-    for teacher in content["teachers"]:
-        lines += ["", "[[teachers]]", *(f"{key} = {json.dumps(value)}" for key, value in teacher.items())]
-    for section, table in content.items():
-        if isinstance(table, dict) and table:
-            lines += ["", f"[{section}]", *(f"{key} = {json.dumps(value)}" for key, value in table.items())]
-    write_text(path, "\n".join(lines) + "\n")
+    write_text(path, tomli_w.dumps({key: value for key, value in content.items() if value != {}}))
 
 
 def _override(content: dict[str, Any], setting: str) -> None:
-    """Put one "section.key=value" into the recipe's content."""
+    """Put one override "section.key=value" into the recipe's content."""
     key, equals, value = setting.partition("=")
     if not equals:
         raise InputError(f"setting '{setting}': expected KEY=VALUE, as train.labels=gold")
@@ -80,7 +74,7 @@ def _override(content: dict[str, Any], setting: str) -> None:
 
 
 def _explain(error: dict[str, Any]) -> str:
-    """One pydantic error as: where, what was found, what was expected."""
+    """A pydantic error as one line: the key, what was found, what was expected."""
     where = ".".join(str(part) for part in error["loc"] if part != "[key]")
     if error["type"] == "extra_forbidden":
         key = str(error["loc"][-1])

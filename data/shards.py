@@ -1,4 +1,4 @@
-"""Shards on disk: written whole, with their identity in the footer; read with checksums verified and identity enforced."""
+"""Shards on disk: written atomically, with their identity in the footer; read with checked checksums and a checked identity."""
 
 import glob
 import json
@@ -11,19 +11,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from data.atomic import write_atomically
 from data.contract import CHECKSUM_KEY, PART_KEYS, SCHEMA, ShardPath, footer_checksum, parse_path
 from data.identity import differences
-from data.storage import expand, join, map_files, resolve, write_whole
+from data.storage import expand, join, map_files, resolve
 from data.storage_faults import storage_fault
-from vocab.errors import InputError
+from vocab.errors import InputError, first_line
 
-ROW_GROUP_ROWS = 4096  # rows (windows) a row group at most: the grain of the student's stream
-ROW_GROUP_BYTES = 32 << 20  # before encoding, about: what bounds a row group where top_k is large
+ROW_GROUP_ROWS = 4096  # largest number of rows (windows) in a row group; the student's stream reads row groups
+ROW_GROUP_BYTES = 32 << 20  # about the largest size of a row group before encoding, for a large top_k
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Shard:
-    """A shard as its footer tells it; no row is read."""
+    """A shard, as its footer describes it. No row was read."""
 
     location: str
     path: ShardPath
@@ -35,10 +36,18 @@ class Shard:
     bytes: int
 
 
+class UnreadableShard(InputError):
+    """A file that should be a shard and is not Parquet. `reason` is the message of the Parquet reader."""
+
+    def __init__(self, location: str, reason: str) -> None:
+        super().__init__(f"{location}: cannot be read as Parquet ({reason}); remove it and run `mergedistill predict` again")
+        self.reason = reason
+
+
 def write_shard(
     location: str, table: pa.Table, *, identity: Mapping[str, Any], unit: Mapping[str, Any], report: Mapping[str, Any]
 ) -> None:
-    """Write one shard whole: temporary name, footer checked, rename. `table` has the contract's schema, or its gold columns."""
+    """Write one shard atomically, after a check of its footer. `table` has the contract's schema, or only its gold columns."""
     values = zip(PART_KEYS, (identity, unit, report), strict=True)
     metadata = {key: json.dumps(value, ensure_ascii=False).encode() for key, value in values}
     most = row_group_rows(table)
@@ -56,21 +65,21 @@ def write_shard(
         found = pq.read_metadata(filesystem.open_input_file(path))
         assert found.num_rows == table.num_rows, f"{temporary}: wrote {table.num_rows} rows, the footer says {found.num_rows}"
 
-    write_whole(location, write, check)
+    write_atomically(location, write, check)
 
 
 def row_group_rows(table: pa.Table) -> int:
-    """The rows of each of a shard's row groups, but for the last."""
-    each = int(table.nbytes) // max(1, int(table.num_rows))  # bytes a row
+    """The number of rows in each row group of a shard, except the last."""
+    each = int(table.nbytes) // max(1, int(table.num_rows))  # bytes of a row
     return min(ROW_GROUP_ROWS, max(1, ROW_GROUP_BYTES // max(1, each)))
 
 
 def encoding(schema: pa.Schema, *, in_steps: bool) -> dict[str, Any]:
-    """The writer's options: what `tests/benchmarks/bench_size.py` found to be smallest among what is written and read fast enough.
+    """The options of the Parquet writer: the smallest in `tests/benchmarks/bench_size.py` that are also fast.
 
-    Positions share much of their top k: a dictionary's short numbers (of ids; of levels, in 8-bit steps) let zstd find the same run of
-    ids again. Other ids: byte-stream-split puts the bytes of one significance together. Masked positions grow by small steps. Exact
-    logits stay plain, since DuckDB reads no byte-stream-split on float16; there zstd needs a level of 6 or more.
+    topk_ids: many positions have similar ids, and the short numbers of a dictionary let zstd find the repetition; so do the levels of
+    8-bit logits. Other ids: byte-stream-split groups the high bytes, which are similar. mask_positions: small differences. float16
+    logits: plain, because DuckDB cannot read byte-stream-split on float16; there zstd needs level 6 or higher.
     """
     leaves = {field.name: f"{field.name}.list.element" for field in schema if pa.types.is_list(field.type)}
     dictionaries = {"topk_ids", "topk_logits"} if in_steps else {"topk_ids"}
@@ -79,34 +88,34 @@ def encoding(schema: pa.Schema, *, in_steps: bool) -> dict[str, Any]:
         "compression": "zstd",
         "compression_level": 9,
         "use_dictionary": ["doc_id", *(leaf for name, leaf in leaves.items() if name in dictionaries)],
-        "dictionary_pagesize_limit": 16 << 20,  # above it a dictionary is given up for plain values
+        "dictionary_pagesize_limit": 16 << 20,  # a larger dictionary would be replaced by plain values
         "column_encoding": {
             leaf: "PLAIN" if name in halves else "DELTA_BINARY_PACKED" if name == "mask_positions" else "BYTE_STREAM_SPLIT"
             for name, leaf in leaves.items()
             if name not in dictionaries
         },
-        "write_statistics": ["doc_id", "window"],  # least and greatest values of a list help no query
+        "write_statistics": ["doc_id", "window"],  # the smallest and largest value of a list help no query
         "write_page_checksum": True,
         "store_schema": True,
     }
 
 
 def open_shard(location: str) -> pq.ParquetFile:
-    """A shard, opened with page checksums verified: a flipped bit is an error (OSError) at read, and not a label."""
+    """Open a shard with checked page checksums: reading a damaged page raises OSError.
+
+    Raises UnreadableShard for a file that is not Parquet, and InputError if the storage does not answer.
+    """
     filesystem, path = resolve(location)
     try:
-        # What lies far is fetched a row group at a time, its columns side by side: 8 requests one after the other would wait 8 times.
+        # Over a network the columns of a row group are requested together. Eight requests in a row would wait eight times.
         far = "://" in location
         return pq.ParquetFile(filesystem.open_input_file(path), page_checksum_verification=True, pre_buffer=far)
     except (pa.ArrowInvalid, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise storage_fault(location, error) or InputError(
-            f"{location}: cannot be read as Parquet ({reason}); remove it and run `mergedistill predict` again"
-        ) from None
+        raise storage_fault(location, error) or UnreadableShard(location, first_line(error)) from None
 
 
 def read_shard(location: str) -> Shard:
-    """A shard's footer. A file that is no shard of this project is an InputError."""
+    """Read the footer of a shard. Raises InputError for a file that is not a shard of this project."""
     path = parse_path(location)
     if path is None:
         raise InputError(f"{location}: expected a path language=…/teacher=…/<name>.parquet, as `mergedistill predict` writes it")
@@ -138,14 +147,14 @@ def read_shard(location: str) -> Shard:
 
 
 def checksum_holds(footer: pq.FileMetaData) -> bool:
-    """Whether a footer's checksum is that of its identity, unit, report and row groups. All four are there."""
+    """Whether the checksum of a footer fits its identity, unit, report and row groups, all of which exist."""
     group_rows = [footer.row_group(group).num_rows for group in range(footer.num_row_groups)]
     return bool(footer.metadata[CHECKSUM_KEY] == json.dumps(footer_checksum(footer.metadata, group_rows)).encode())
 
 
 def list_shards(predictions: str) -> list[str]:
-    """The locations of all shards below a folder of predictions, sorted."""
-    # The folder's own name may hold signs that a glob would take for wildcards.
+    """The locations of all shards in a folder of predictions, sorted."""
+    # The name of the folder may contain characters that are wildcards in a glob.
     below = predictions if "://" in predictions else glob.escape(predictions)
     return expand(join(below, "language=*", "teacher=*", "*.parquet"))
 
@@ -156,26 +165,26 @@ def read_shards(locations: Iterable[str]) -> list[Shard]:
 
 
 def check_identity(shard: Shard, expected: Mapping[str, Any]) -> None:
-    """Refuse a shard of another identity: an InputError that names the field, what was found, what was expected, what to do."""
+    """Raise InputError for a shard of another identity. The message names the field, what was found and expected, and what to do."""
     wrong = differences(shard.identity, expected)
     if wrong:
         raise InputError(
-            f"{shard.location}: made under other settings: {'; '.join(wrong)}. "
+            f"{shard.location}: made with other settings: {'; '.join(wrong)}. "
             "Use the recipe that made it, or predict into another run folder"
         )
 
 
 def leaf(column: pa.ChunkedArray | pa.Array) -> tuple[NDArray[Any], NDArray[np.int32]]:
-    """The values and offsets of a list column, without a copy where it is one chunk: row i is values[offsets[i]:offsets[i + 1]]."""
+    """The values and offsets of a list column: row i is values[offsets[i]:offsets[i + 1]]. A single chunk is not copied."""
     array = column
-    if isinstance(column, pa.ChunkedArray):  # combine_chunks copies even a single chunk
+    if isinstance(column, pa.ChunkedArray):  # combine_chunks would copy even a single chunk
         array = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
     offsets = array.offsets.to_numpy()
     return array.values.to_numpy(zero_copy_only=True), offsets
 
 
 def list_column(values: NDArray[Any], lengths: NDArray[np.integer[Any]], name: str) -> pa.ListArray:
-    """The contract's list column `name` from its flat values and the length of each row."""
+    """The contract's list column `name`, from its flat values and the length of each row."""
     offsets = np.zeros(len(lengths) + 1, dtype=np.int32)
     np.cumsum(lengths, out=offsets[1:])
     assert offsets[-1] == len(values), f"{name}: {len(values)} values for lengths that sum to {offsets[-1]}"

@@ -1,33 +1,29 @@
-"""Files by path or URI, through pyarrow.fs, and the one way in which this project makes a file visible: whole or not at all.
+"""Locations of files, local paths or URIs, through pyarrow.fs. data/atomic.py writes them.
 
-A URI is written as object stores' own tools write it: its path stands as it is, without %-signs, and a "?" begins the options of the
-storage ("s3://bucket/folder?endpoint_override=127.0.0.1:9000&scheme=http"), which stay behind the path whatever is joined to it.
+A URI has the form that the tools of object stores use: its path is not %-encoded, and a "?" begins the options of the storage
+("s3://bucket/folder?endpoint_override=127.0.0.1:9000&scheme=http"). The options stay at the end when a path is joined to the URI.
 """
 
 import fnmatch
 import functools
 import glob
 import os
-import shutil
-import tempfile
-import uuid
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from itertools import groupby
 from pathlib import Path
 from typing import TypeVar
 
 import pyarrow as pa
-from pyarrow import NativeFile, fs
+from pyarrow import fs
 
 from data.storage_faults import storage_fault
-from vocab.errors import InputError
+from vocab.errors import InputError, first_line
 
-TEMPORARY_SUFFIX = ".partial"  # never ".parquet", so that no reader's glob finds a file that is being written
-_OBJECT_STORES = ("s3", "gcs", "abfs")  # an upload is seen when it is complete; a rename would be a copy and a removal
+TEMPORARY_SUFFIX = ".partial"  # never ".parquet", so that no reader finds a file that is being written
+OBJECT_STORES = ("s3", "gcs", "abfs")  # an upload is visible when it is complete; a rename would be a copy and a removal
 _FEW = 4  # files that are looked up one by one; a listing costs a request for every thousand files of the folder
-_REQUESTS = 32  # under way at once, where each waits for a network
+_REQUESTS = 32  # requests at the same time, where each waits for a network
 
 _Result = TypeVar("_Result")
 
@@ -44,14 +40,14 @@ def resolve(location: str | Path) -> tuple[fs.FileSystem, str]:
         filesystem, root = _file_system(f"{scheme}://{host}/", mark + options)
     except (pa.ArrowInvalid, OSError) as error:
         raise storage_fault(text, error) or InputError(
-            f"{text}: {str(error).splitlines()[0]}; expected a path, or a URI that pyarrow.fs knows, as s3://…"
+            f"{text}: {first_line(error)}; expected a path, or a URI that pyarrow.fs knows, as s3://…"
         ) from None
     return filesystem, root.rstrip("/") + slash + path
 
 
-@functools.lru_cache(maxsize=64)  # to make one may take a request: which region a bucket lies in
+@functools.lru_cache(maxsize=64)  # cached: making one can cost a request for the region of a bucket
 def _file_system(root: str, options: str) -> tuple[fs.FileSystem, str]:
-    if root.startswith("s3:") and "allow_delayed_open" not in options:  # with it a small file goes up in one request, not in three
+    if root.startswith("s3:") and "allow_delayed_open" not in options:  # a small file is then uploaded in one request, not in three
         options = f"{options}{'&' if options else '?'}allow_delayed_open=true"
     filesystem, path = fs.FileSystem.from_uri(root + options)
     return filesystem, str(path)
@@ -64,19 +60,19 @@ def join(location: str | Path, *parts: str) -> str:
 
 
 def split(location: str) -> tuple[str, str]:
-    """The folder that a file lies in, and the file's name: what `join` puts together."""
+    """The folder of a file, and its name: the reverse of `join`."""
     place, mark, options = _options(location)
     folder, _, name = place.rpartition("/")
     return folder + mark + options, name
 
 
 def relative(location: str, folder: str) -> str:
-    """The path below `folder` of a location that was joined to it."""
+    """The path of a location relative to `folder`, to which it was joined."""
     return without_options(location).removeprefix(without_options(join(folder, "")))
 
 
 def without_options(location: str | Path) -> str:
-    """A location without the options of its storage: to look at, not to open."""
+    """A location without the options of its storage, for people. It may not be possible to open it."""
     return _options(location)[0]
 
 
@@ -86,9 +82,9 @@ def _options(location: str | Path) -> tuple[str, str, str]:
 
 
 def expand(pattern: str | Path) -> list[str]:
-    """The files that a path, glob or URI names, sorted; a folder stands for the Parquet files in it. Empty if there are none.
+    """The files that a path, glob or URI names, sorted. A folder means the Parquet files in it. Empty if there are none.
 
-    No wildcard crosses a folder. Storage that does not answer, or has no such bucket, is an InputError.
+    A wildcard never matches a "/". Raises InputError if the storage does not answer, or has no such bucket.
     """
     text = str(pattern)
     if "://" not in text:
@@ -109,11 +105,11 @@ def expand(pattern: str | Path) -> list[str]:
 
 
 def list_files(folder: str, *, recursive: bool = False) -> list[fs.FileInfo]:
-    """The files in a folder (with those below it, if recursive), by one listing; none where there is no such folder."""
+    """The files in a folder, from one listing; with `recursive` also the files below it. Empty if there is no such folder."""
     filesystem, path = resolve(folder)
     try:
         infos = filesystem.get_file_info(fs.FileSelector(path, recursive=recursive, allow_not_found=True))
-        if not infos and filesystem.type_name in _OBJECT_STORES:  # a bucket that is not there looks like an empty folder
+        if not infos and filesystem.type_name in OBJECT_STORES:  # a missing bucket looks like an empty folder
             bucket = path.partition("/")[0]
             if filesystem.get_file_info(bucket).type == fs.FileType.NotFound:
                 raise InputError(f"{folder}: found no bucket '{bucket}'; expected one: correct the URI, or create the bucket")
@@ -123,7 +119,7 @@ def list_files(folder: str, *, recursive: bool = False) -> list[fs.FileInfo]:
 
 
 def existing_files(locations: set[str]) -> Iterator[str]:
-    """Those of the locations that are files now: found by one listing of each folder, or by name where few are asked for."""
+    """Those of the locations that exist as files now. Lists each folder once, or looks up a few files by name."""
     for folder, group in groupby(sorted(locations), key=lambda location: split(location)[0]):
         wanted = {split(location)[1]: location for location in group}
         if len(wanted) > _FEW:
@@ -142,9 +138,9 @@ def _has_magic(part: str) -> bool:
 
 
 def map_files(function: Callable[[str], _Result], locations: Sequence[str]) -> list[_Result]:
-    """`function` of each file, in order: side by side where they are reached over a network.
+    """The results of `function` for each file, in order. Files behind a network are read at the same time.
 
-    On a local disk one after the other: threads that parse footers only wait for each other's turn in the interpreter.
+    Files on a local disk are read one after the other: threads that parse footers would only wait for the interpreter's lock.
     """
     if not locations or isinstance(resolve(locations[0])[0], fs.LocalFileSystem):
         return [function(location) for location in locations]
@@ -152,116 +148,8 @@ def map_files(function: Callable[[str], _Result], locations: Sequence[str]) -> l
         return list(pool.map(function, locations))
 
 
-def write_whole(location: str | Path, write: Callable[[NativeFile], None], check: Callable[[str], None] | None = None) -> None:
-    """Write a file so that it is either there whole or not there at all, even if the process or machine dies.
-
-    The bytes go to a temporary file, through `check` (given its location, raises if what was written is not sound), and only then to
-    their name: by rename in the same folder, after fsync, or on object stores as one upload, which is seen when it is complete. A
-    failure removes the temporary file. Storage that is full, read-only, gone or not reached is an InputError.
-    """
-    try:
-        (_upload if resolve(location)[0].type_name in _OBJECT_STORES else _rename)(str(location), write, check)
-    except OSError as error:
-        raise storage_fault(location, error, local=True) or error from None
-
-
-def _rename(location: str, write: Callable[[NativeFile], None], check: Callable[[str], None] | None) -> None:
-    filesystem, path = resolve(location)
-    folder, name = path.rsplit("/", 1)
-    filesystem.create_dir(folder, recursive=True)
-    beside = f".{name}.{uuid.uuid4().hex[:8]}{TEMPORARY_SUFFIX}"
-    temporary = f"{folder}/{beside}"
-    try:
-        with filesystem.open_output_stream(temporary, compression=None) as out:
-            write(out)
-        local = isinstance(filesystem, fs.LocalFileSystem)
-        if local:
-            sync(temporary)
-        if check is not None:
-            check(join(split(location)[0], beside) if "://" in location else temporary)
-        filesystem.move(temporary, path)
-        if local:
-            sync(folder)
-    except BaseException:
-        with suppress(OSError):
-            filesystem.delete_file(temporary)
-        raise
-
-
-def _upload(location: str, write: Callable[[NativeFile], None], check: Callable[[str], None] | None) -> None:
-    filesystem, path = resolve(location)
-    with tempfile.TemporaryDirectory(prefix="mergedistill-") as folder:
-        staged = os.path.join(folder, path.rpartition("/")[2])
-        try:
-            with pa.OSFile(staged, "wb") as out:
-                write(out)
-        except OSError as error:
-            raise storage_fault(staged, error, local=True) or error from None
-        if check is not None:
-            check(staged)
-        with pa.OSFile(staged) as source:
-            content = source.read_buffer()
-
-    def send() -> None:
-        # Closed by name, and not by `with`, which would complete an upload that failed. By default a name in .bz2 compresses.
-        out = filesystem.open_output_stream(path, compression=None)
-        out.write(content)
-        out.close()
-
-    with ThreadPoolExecutor(1) as pool:  # no interrupt (Ctrl-C) comes into another thread, so none between write and close
-        pool.submit(send).result()
-
-
-def write_text(location: str | Path, text: str) -> None:
-    """Write a text file whole (UTF-8)."""
-    write_whole(location, lambda out: out.write(text.encode()))
-
-
-def sync(path: str | Path) -> None:
-    """Flush a local file or folder to the disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def replace_folder(path: str | Path, fill: Callable[[Path], None]) -> None:
-    """Fill a new local folder and put it in place of `path` in one rename; a failure leaves what stood there as it was.
-
-    Between the two renames (old aside, new in place) a kill can leave the folder missing for an instant's state on disk; the
-    old one is then still beside it under a `.old` name, and the next call puts it back or clears it.
-    """
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    old = target.with_name(f".{target.name}.old")
-    if old.exists() and not target.exists():
-        old.rename(target)
-    for leftover in target.parent.glob(f".{target.name}.*{TEMPORARY_SUFFIX}"):
-        shutil.rmtree(leftover, ignore_errors=True)
-    fresh = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}{TEMPORARY_SUFFIX}")
-    fresh.mkdir()
-    try:
-        fill(fresh)
-        for file in fresh.rglob("*"):
-            if file.is_file():
-                sync(file)
-        if old.exists():
-            shutil.rmtree(old)
-        if target.exists():
-            target.rename(old)
-        fresh.rename(target)
-        sync(target.parent)
-        shutil.rmtree(old, ignore_errors=True)
-    except BaseException:
-        shutil.rmtree(fresh, ignore_errors=True)
-        if old.exists() and not target.exists():
-            old.rename(target)
-        raise
-
-
 def require_files(pattern: str | Path, what: str) -> list[str]:
-    """`expand`, or an error that says which pattern matched nothing."""
+    """The files of `expand`, or an InputError if there are none. `what` says what they are for."""
     files = expand(pattern)
     if not files:
         raise InputError(f"{what}: no file matches '{pattern}'; expected at least one: check the path, or run what makes it first")

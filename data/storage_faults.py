@@ -1,13 +1,13 @@
-"""What a failure of the storage itself is called, and what to do about it: as opposed to a file whose content is at fault."""
+"""Messages for failures of the storage itself. Files with wrong content are the business of their readers."""
 
 import errno
 import os
 import re
 from pathlib import Path
 
-from vocab.errors import InputError
+from vocab.errors import InputError, first_line
 
-_AGAIN = "then run the same command again: what is finished stays"
+_AGAIN = "then run the same command again: finished work is kept"
 _ROOM = f"free space, or choose another folder; {_AGAIN}"
 _ACCESS = f"expected a folder that can be read and written: change it, or choose another; {_AGAIN}"
 _GONE = f"expected the folder that was there: was it removed or replaced? Put it back; {_AGAIN}"
@@ -39,9 +39,10 @@ _OTHER_STORES = re.compile(r"google::cloud::Status\((\w+)|Azure Error")
 
 
 def storage_fault(location: str | Path, error: Exception, *, local: bool = False) -> InputError | None:
-    """The InputError that an exception at `location` stands for if the storage is at fault. None for anything else.
+    """An InputError if an exception at `location` was caused by the storage, else None.
 
-    Faults of a `local` disk count where a folder is listed or a file written; a file that cannot be read is its reader's to explain.
+    local  also report faults of a local disk: set where a folder is listed or a file is written. The readers of files report files
+           that cannot be read.
     """
     text = str(error)
     if found := _AWS.search(text):
@@ -51,7 +52,7 @@ def storage_fault(location: str | Path, error: Exception, *, local: bool = False
         return InputError(f"{location}: the storage refused or did not answer ({code} during {operation}: {reason}); {remedy}")
     if _OTHER_STORES.search(text):
         return InputError(
-            f"{location}: the storage refused or did not answer ({text.splitlines()[0]}); check access and network, {_AGAIN}"
+            f"{location}: the storage refused or did not answer ({first_line(error)}); check access and network, {_AGAIN}"
         )
     if local and isinstance(error, OSError) and error.errno in _LOCAL:
         return InputError(f"{location}: {os.strerror(error.errno).lower()}; {_LOCAL[error.errno]}")

@@ -1,1 +1,1 @@
-"""The rules of the shard contract, and the walk that holds every row of every shard to them."""
+"""The rules of the shard contract, and `validate`, which checks them on every row of every shard."""

@@ -1,6 +1,6 @@
-"""What a vectorised rule works on and what it yields: list columns as flat arrays, and findings that name the first rows at fault.
+"""Input and output of the vectorised rules: list columns as flat arrays, and findings that name the first wrong rows.
 
-Legend: R rows of a block (a row group), K values a position, P positions of all its rows.
+Legend: R rows of a block, K values of a position, P positions of all rows.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,18 +14,18 @@ from numpy.typing import NDArray
 
 from data.shards import leaf
 
-LISTED = 5  # rows named for each rule that a file breaks; the count says how many there are
+LISTED = 5  # rows that are named for each broken rule of a file; the count has all of them
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Finding:
-    """One rule that rows of a block break. Its id is "<column>.<what>"."""
+    """A rule that rows of a block break. Its id is "<column>.<what>"."""
 
     rule: str
-    rows: list[int]  # row numbers in the file of the first LISTED rows that break it
-    found: list[str]  # in each of them
+    rows: list[int]  # numbers (in the file) of the first LISTED rows that break it
+    found: list[str]  # what was found in each of these rows
     expected: str
-    count: int  # rows of the block that break it
+    count: int  # number of rows of the block that break it
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class ListColumn:
         return np.diff(self.offsets)
 
     def row(self, index: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The block's row that each value lies in."""
+        """The row of the block that each value belongs to."""
         return np.searchsorted(self.offsets, index, side="right") - 1
 
     def place(self, index: int) -> int:
@@ -59,7 +59,7 @@ class ListColumn:
 
 
 def list_of(table: pa.Table, name: str, numbers: NDArray[np.int64]) -> ListColumn:
-    """A table's list column; `numbers` [R] are its rows' numbers in the file."""
+    """A list column of a table. `numbers` [R] are the numbers of its rows in the file."""
     values, offsets = leaf(table[name])
     return ListColumn(values[offsets[0] : offsets[-1]], (offsets - offsets[0]).astype(np.int64), numbers)
 
@@ -72,7 +72,7 @@ def finding(
     expected: str,
     column: ListColumn | None = None,
 ) -> Iterator[Finding]:
-    """A finding, if anything is wrong. `wrong` holds rows of the block, or with `column` indices of that column's values."""
+    """A finding if `wrong` is not empty. `wrong` are rows of the block, or with `column` indices of that column's values."""
     if len(wrong):
         rows, first = np.unique(wrong if column is None else column.row(wrong), return_index=True)
         shown = [found(int(index)) for index in wrong[first[:LISTED]]]
@@ -80,12 +80,12 @@ def finding(
 
 
 def positions(wrong_KP: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """The positions at which anything is wrong; the usual answer, none, costs one pass."""
+    """The positions at which something is wrong. If nothing is wrong, as usual, this costs one pass."""
     return np.flatnonzero(wrong_KP.any(axis=0)) if wrong_KP.any() else np.zeros(0, dtype=np.int64)
 
 
 def null_rows(column: pa.ChunkedArray) -> NDArray[np.bool_]:
-    """[R] rows that are null or hold a null. The contract's columns cannot; another writer's can."""
+    """[R] rows that are null or contain a null. Files of other writers can have them; the contract allows none."""
     null = np.zeros(len(column), dtype=np.bool_)
     if column.null_count:
         null |= column.is_null().to_numpy()

@@ -1,4 +1,4 @@
-"""The contract's rules across the shards of a folder: what may lie side by side. Units, identities, articles."""
+"""The contract's rules for shards of one folder: units, identities, and articles that several shards have."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
@@ -11,19 +11,19 @@ from data.validation.shard_rules import ShardCheck
 from data.validation.window_rules import Articles, check_across
 from vocab.folder import load_union
 
-OWN_FIELDS = ("union", "teacher.tokenizer", "teacher.weights")  # of an identity: those in which teachers differ
+OWN_FIELDS = ("union", "teacher.tokenizer", "teacher.weights")  # the fields of an identity in which teachers can differ
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class UnionFacts:
-    """What a run's vocabulary says of its teachers."""
+    """What the rules need to know about the union vocabulary."""
 
-    size: int  # ids of the whole union
-    links: Mapping[str, tuple[int, str]]  # teacher → (ids, fingerprint) of the union up to and including it
+    size: int  # number of ids of the complete union
+    links: Mapping[str, tuple[int, str]]  # teacher → (number of ids, fingerprint) of the union up to and including this teacher
 
 
 def check_folder(checks: Sequence[ShardCheck], vocabulary: UnionFacts | None) -> Iterator[Fault]:
-    """Every rule that needs more than one shard, or the vocabulary."""
+    """Check every rule that needs several shards, or the vocabulary."""
     yield from _check_identities(checks)
     if vocabulary is not None:
         yield from _check_links(checks, vocabulary)
@@ -45,7 +45,7 @@ def check_folder(checks: Sequence[ShardCheck], vocabulary: UnionFacts | None) ->
 
 
 def missing_units(checks: Sequence[ShardCheck]) -> Iterator[str]:
-    """A note for each gap between the row groups that the units of one input shard cover."""
+    """A note for each gap between the units of an input shard."""
     for same in _by_corpus(checks):
         end = 0
         for _, unit in same:
@@ -57,17 +57,17 @@ def missing_units(checks: Sequence[ShardCheck]) -> Iterator[str]:
 
 
 def _check_identities(checks: Sequence[ShardCheck]) -> Iterator[Fault]:
-    """One identity a teacher; all of them alike in what is not the teacher's own. The most frequent value is taken to be meant."""
+    """A teacher has one identity, and all teachers agree in the fields that are not their own. The most frequent value is expected."""
     whole = [check for check in checks if check.identity is not None]
     fields = {name for check in whole for name in check.identity or () if name not in OWN_FIELDS}
     for name in sorted(fields):
-        yield from _odd_ones("identity.folder", f"identity.{name}", whole, name, "most shards of the folder")
+        yield from _differing("identity.folder", f"identity.{name}", whole, name, "most shards of the folder")
     for same in _groups(whole, lambda check: check.path.teacher):
         for name in OWN_FIELDS:
-            yield from _odd_ones("identity.teacher", f"identity.{name}", same, name, "most shards of this teacher")
+            yield from _differing("identity.teacher", f"identity.{name}", same, name, "most shards of this teacher")
 
 
-def _odd_ones(rule: str, column: str, checks: Sequence[ShardCheck], field: str, whose: str) -> Iterator[Fault]:
+def _differing(rule: str, column: str, checks: Sequence[ShardCheck], field: str, whose: str) -> Iterator[Fault]:
     values = [(check, (check.identity or {}).get(field)) for check in checks]
     usual = Counter(repr(value) for _, value in values).most_common(1)[0][0]
     for check, value in values:
@@ -76,7 +76,7 @@ def _odd_ones(rule: str, column: str, checks: Sequence[ShardCheck], field: str, 
 
 
 def _check_links(checks: Sequence[ShardCheck], vocabulary: UnionFacts) -> Iterator[Fault]:
-    """The union that each shard's ids are of is the run's, up to its teacher."""
+    """The union of each shard is the union of the run, up to the shard's teacher."""
     for check in checks:
         link = vocabulary.links.get(check.path.teacher)
         if link is None:
@@ -89,10 +89,10 @@ def _check_links(checks: Sequence[ShardCheck], vocabulary: UnionFacts) -> Iterat
 
 
 def _check_units(checks: Sequence[ShardCheck]) -> Iterator[Fault]:
-    """No two shards of one teacher and language cover one row group of one input shard, nor two states of it."""
+    """Shards of one teacher and language never share a row group of an input shard, and all have the same version of it."""
     for same in _by_corpus(checks):
         states = Counter(unit["corpus_fingerprint"] for _, unit in same).most_common()
-        widest: tuple[str, int] | None = None  # the shard that reaches furthest, and where it ends
+        widest: tuple[str, int] | None = None  # the shard with the last row group so far, and its end
         for check, unit in same:
             first, end = unit["first_row_group"], unit["first_row_group"] + unit["row_groups"]
             if unit["corpus_fingerprint"] != states[0][0]:
@@ -107,7 +107,7 @@ def _check_units(checks: Sequence[ShardCheck]) -> Iterator[Fault]:
 
 
 def _by_corpus(checks: Sequence[ShardCheck]) -> Iterator[list[tuple[ShardCheck, dict[str, Any]]]]:
-    """The shards of each teacher, language and input shard, with their units, in the order of their row groups."""
+    """The shards with their units, for each teacher, language and input shard, in the order of row groups."""
     whole = [check for check in checks if check.unit is not None]
     for same in _groups(whole, lambda check: (check.path.teacher, check.path.language, (check.unit or {})["corpus"])):
         units = [(check, check.unit) for check in same if check.unit is not None]
@@ -122,7 +122,7 @@ def _groups(checks: Iterable[ShardCheck], key: Callable[[ShardCheck], Hashable])
 
 
 def union_facts(vocabulary: Path) -> UnionFacts | None:
-    """What the rules need of the union vocabulary in a folder. None if the folder holds none."""
+    """What the rules need to know about the union vocabulary in a folder, or None if there is none."""
     if not (vocabulary / "union.json").exists():
         return None
     union = load_union(vocabulary)

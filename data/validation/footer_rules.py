@@ -1,4 +1,4 @@
-"""The contract's rules on a shard's frame: its columns and types, and the identity, unit and report in its footer."""
+"""The contract's rules for the schema and the footer of a shard: columns, types, identity, unit and report."""
 
 import json
 import re
@@ -17,7 +17,7 @@ from data.shards import checksum_holds
 # (rule, column or field, found, expected)
 FrameFault: TypeAlias = tuple[str, str | None, str, str]
 
-# What a reader without Arrow sees of each type of the contract; a list's values are one level down.
+# How a reader without Arrow sees the types of the contract. The values of a list are one level deeper.
 _PARQUET = {
     pa.string(): ("BYTE_ARRAY", ("String",)),
     pa.int32(): ("INT32", ("None", "Int(bitWidth=32, isSigned=true)")),
@@ -34,7 +34,7 @@ def _integer(low: int) -> Test:
 
 
 def _setting(model: Any, key: str) -> Test:
-    # The recipe's own rules, so that the two never disagree on what a setting may be.
+    # The rules of the recipe, so that both accept the same values.
     field = model.model_fields[key]
 
     def legal(value: Any) -> bool:
@@ -82,7 +82,7 @@ FIELDS: dict[bytes, dict[str, Test]] = {
 
 
 def check_schema(file: pq.ParquetFile) -> Iterator[FrameFault]:
-    """The columns, their order and types, as Arrow and as Parquet have them."""
+    """Check the columns, their order and their types, in Arrow and in Parquet."""
     found = file.schema_arrow
     for name in SCHEMA.names:
         if found.names.count(name) != 1:
@@ -100,7 +100,7 @@ def check_schema(file: pq.ParquetFile) -> Iterator[FrameFault]:
         is_list = pa.types.is_list(field.type)
         physical, logical = _PARQUET[field.type.value_type if is_list else field.type]
         path = f"{field.name}.list.element" if is_list else field.name
-        if _describe(seen) != _describe(field):  # pyarrow's own comparison is blind to the name of the nested field
+        if _describe(seen) != _describe(field):  # pyarrow's comparison ignores the name of the nested field
             yield "schema.type", field.name, _describe(seen), _describe(field)
         elif leaf.path != path:
             yield "schema.type", field.name, f"Parquet path {leaf.path}", path
@@ -117,7 +117,7 @@ def _describe(field: pa.Field) -> str:
 
 
 def read_footer(footer: pq.FileMetaData, faults: list[FrameFault]) -> dict[bytes, dict[str, Any] | None]:
-    """Identity, unit and report by footer key, each None if it is not there or not whole; what is wrong joins `faults`."""
+    """Identity, unit and report by footer key, None where one is missing or wrong. Faults are added to `faults`."""
     metadata: Mapping[bytes, bytes] = footer.metadata or {}
     parts: dict[bytes, dict[str, Any] | None] = {}
     for key, fields in FIELDS.items():
@@ -150,7 +150,7 @@ def read_footer(footer: pq.FileMetaData, faults: list[FrameFault]) -> dict[bytes
 
 
 def check_path(path: ShardPath, unit: Mapping[str, Any] | None) -> Iterator[FrameFault]:
-    """The shard's path: plain partition keys, and those of the unit in its footer."""
+    """Check the path of a shard: simple partition keys that agree with the unit in its footer."""
     for key, kind in (("language", Language), ("teacher", Name)):
         value = getattr(path, key)
         try:
@@ -160,7 +160,9 @@ def check_path(path: ShardPath, unit: Mapping[str, Any] | None) -> Iterator[Fram
         if unit is not None and unit[key] != value:
             yield "unit.path", f"unit.{key}", f"{unit[key]!r} in the footer", f"{value!r}, as its path says"
     if unit is not None:
-        shard, _, number = path.name.rpartition("-")  # a finished unit is known by this name: under another it is computed again
+        shard, _, number = path.name.rpartition(
+            "-"
+        )  # a finished unit is recognised by this name; with another name it would be computed again
         if not (number.isdecimal() and int(number) == unit["first_row_group"]):
             found = f"{unit['first_row_group']} in the footer"
             yield "file.name", "unit.first_row_group", found, f"the number that ends the name {path.name}"

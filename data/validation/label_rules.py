@@ -1,7 +1,7 @@
 """The contract's rules on labels and top-k logits, vectorised over the masked positions of a block of rows.
 
-Legend: P masked positions of all rows, K top-k logits a masked position. [K, P] holds the j-th best of all positions side by side,
-which keeps every comparison within a position a comparison of long rows.
+Legend: P masked positions of all rows, K top-k logits of a masked position. In a [K, P] array row j has the j-th best of every
+position, so a comparison within positions is a comparison of long rows.
 """
 
 import math
@@ -15,21 +15,21 @@ from data.logits import round_down
 from data.validation.findings import Finding, ListColumn, finding, list_of, positions, show
 from vocab.roles import UNION_ROLES
 
-FIRST_PIECE = len(list(UNION_ROLES))  # union ids below are special tokens
-PAIRWISE_K = 32  # up to this k, comparing all pairs is faster than sorting
+FIRST_PIECE = len(list(UNION_ROLES))  # union ids below this are special tokens
+PAIRWISE_K = 32  # up to this k it is faster to compare all pairs than to sort
 
-# A normalised logit is ≤ 0 but for the rounding of logit − logsumexp in float32: some 2^-24 · |logsumexp| and the sum's own error.
-# 2^-10 is far above that, and below what a logit that was never normalised would show.
+# A normalised logit is ≤ 0, except for the rounding of logit − logsumexp in float32: about 2^-24 · |logsumexp|, and the error of the
+# sum. 2^-10 is much larger than that, and smaller than what a logit that was not normalised would show.
 POSITIVE_TOLERANCE = 2.0**-10
-_NEGATIVE_ZERO, _NEGATIVE_INFINITY = 0x8000, 0xFC00  # the bits of these float16
+_NEGATIVE_ZERO, _NEGATIVE_INFINITY = 0x8000, 0xFC00  # the bits of these two float16 values
 
 
 def mass_tolerance(top_k: int) -> float:
-    """How far above 1 the probabilities of a position's top k (and its gold id) may sum, for rounding alone.
+    """How much rounding can raise the sum of the probabilities of a position's top k (and its gold id) above 1.
 
-    float16 rounds a logit x by at most 2^-11·|x|, which turns p = e^x into p·(1 + 2^-11·|x|) to first order. Summed that is
-    2^-11 · Σ p·|ln p|: 2^-11 times an entropy, at most ln of the number of entries (1 covers fewer than 3). The second order is
-    2^-22 · Σ p·x²/2 with p·x² ≤ 4/e², so under 2^-23 an entry; float32's own error is bounded as for one logit.
+    float16 rounds a logit x by at most 2^-11·|x|, so p = e^x becomes p·(1 + 2^-11·|x|) to first order. The sum of this is
+    2^-11 · Σ p·|ln p|: 2^-11 times an entropy, which is at most ln of the number of entries (1 is enough for fewer than 3). The second
+    order is 2^-22 · Σ p·x²/2 with p·x² ≤ 4/e², so less than 2^-23 for each entry. The error of float32 is bounded as for one logit.
     """
     entries = top_k + 1
     return 2.0**-11 * max(1.0, math.log(entries)) + 2.0**-23 * entries + POSITIVE_TOLERANCE
@@ -38,9 +38,9 @@ def mass_tolerance(top_k: int) -> float:
 def check_labels(
     table: pa.Table, numbers: NDArray[np.int64], top_k: int, union_size: int | None, *, in_steps: bool
 ) -> Iterator[Finding]:
-    """Labels and top k of rows whose lists have the right lengths; `numbers` [R] are the rows' numbers in the file.
+    """Check labels and top k of rows whose lists have the right lengths. `numbers` [R] are the numbers of the rows in the file.
 
-    `in_steps`: the top k's logits are rounded down to levels (`data.logits`); the gold ids' are not, but are to be compared so.
+    in_steps: the top-k logits are rounded down to levels (`data.logits`). The gold ids' logits are not, but are rounded to compare.
     """
     labels, topk = list_of(table, "label_ids", numbers), list_of(table, "topk_ids", numbers)
     special = np.flatnonzero(labels.values < FIRST_PIECE)
@@ -64,7 +64,7 @@ def check_labels(
 
 
 def check_union(name: str, column: ListColumn, union_size: int | None) -> Iterator[Finding]:
-    """Ids lie in the union that the teacher knows."""
+    """Ids are in the union that the teacher knows."""
     if union_size is not None and len(column.values) and column.values.max() >= union_size:
         wrong, wanted = np.flatnonzero(column.values >= union_size), f"below {union_size}, the size of the teacher's union"
         yield from finding(f"{name}.union", column.numbers, wrong, column.id_at, wanted, column)
@@ -73,7 +73,7 @@ def check_union(name: str, column: ListColumn, union_size: int | None) -> Iterat
 def _check_topk(
     labels: ListColumn, ids_KP: NDArray[np.uint32], half_KP: NDArray[np.float16], logits_KP: NDArray[np.float32]
 ) -> Iterator[Finding]:
-    """The top k of each position, by themselves."""
+    """Check the top k of each position."""
     numbers = labels.numbers
 
     def ids(p: int) -> str:
@@ -96,9 +96,10 @@ def _check_topk(
 
 
 def _falling(half_KP: NDArray[np.float16], ids_KP: NDArray[np.uint32]) -> bool:
-    """Whether all logits are finite, below 0, best first and equal ones sorted by id: seen by their bits, which is several times faster.
+    """Whether all logits are finite, below 0, best first, and equal ones sorted by id. Comparing bits is several times faster.
 
-    Among negative float16 the smaller number has the greater bits. False says nothing (a 0 is legal, too): look closely.
+    For negative float16 numbers, a smaller number has larger bits. False does not mean a fault, because 0 is legal too: then check in
+    detail.
     """
     bits_KP = half_KP.view(np.uint16)
     if not bits_KP.size or bits_KP.min() <= _NEGATIVE_ZERO or bits_KP.max() >= _NEGATIVE_INFINITY:
@@ -114,7 +115,7 @@ def _check_gold(
     ids_KP: NDArray[np.uint32],
     logits_KP: NDArray[np.float32],
 ) -> Iterator[Finding]:
-    """The gold ids' logits, by themselves and, as the top k keep logits (`kept_P`), beside the top k."""
+    """Check the gold ids' logits, and compare them, rounded as the top k are (`kept_P`), with the top k."""
     numbers, top_k = labels.numbers, len(ids_KP)
 
     def gold(p: int) -> str:
@@ -125,7 +126,7 @@ def _check_gold(
 
     finite_P = np.isfinite(gold_P)
     yield from finding("label_logits.finite", numbers, np.flatnonzero(~finite_P), gold, "finite numbers", labels)
-    finite_P &= np.isfinite(logits_KP).all(axis=0)  # the others say nothing of what is not a number
+    finite_P &= np.isfinite(logits_KP).all(axis=0)  # the rules below cannot judge values that are not numbers
     wrong = np.flatnonzero(gold_P > POSITIVE_TOLERANCE)
     yield from finding("label_logits.positive", numbers, wrong, gold, "normalised logits: 0 or less", labels)
     is_gold_KP = ids_KP == labels.values

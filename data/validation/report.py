@@ -1,4 +1,4 @@
-"""What a validation found: for people (`render`), and for programs (`Report.to_json`: see validation_report.schema.json)."""
+"""The result of a validation, for people (`render`) and for programs (`Report.to_json`, see report.schema.json)."""
 
 from dataclasses import asdict, dataclass, field
 from itertools import groupby
@@ -9,22 +9,22 @@ VERSION = 1  # of the JSON report
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Fault:
-    """A rule that a file breaks, at one place. A rule that many rows break gives a fault for the first few, each with the count."""
+    """A place at which a file breaks a rule. If many rows break a rule, the first few are listed, each with the count."""
 
     rule: str  # a stable id, as "topk_ids.distinct"
-    file: str  # below the folder of predictions
+    file: str  # path relative to the folder of predictions
     found: str
     expected: str
     column: str | None = None  # a column, or a field of the footer, as "identity.top_k"
-    row: int | None = None  # number in the file, from 0
+    row: int | None = None  # number of the row in the file, from 0
     doc_id: str | None = None
     window: int | None = None
-    count: int = 1  # rows (or places) of this file that break this rule
+    count: int = 1  # number of rows (or places) of this file that break this rule
 
 
 @dataclass(slots=True)
 class Totals:
-    """What the shards of one teacher in one language hold."""
+    """The content of the shards of one teacher in one language."""
 
     files: int = 0
     rows: int = 0
@@ -37,12 +37,12 @@ class Report:
     """The outcome of `validate`."""
 
     predictions: str
-    error: str | None = None  # why nothing could be read; then nothing else is filled in
+    error: str | None = None  # why nothing could be read; the other fields are then empty
     languages: dict[str, dict[str, Totals]] = field(default_factory=dict)  # language → teacher → totals
     files: int = 0
     bytes: int = 0
     row_groups: int = 0
-    row_groups_read: int = 0  # fewer in a quick look
+    row_groups_read: int = 0  # fewer with --sample
     faults: list[Fault] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -63,16 +63,16 @@ class Report:
 
     @property
     def sound(self) -> bool:
-        """No fault was found: every rule holds on every row, or where `sampled` on what was read."""
+        """No fault was found. With `sampled`, this says nothing about rows that were not read."""
         return self.error is None and not self.faults
 
     @property
     def exit_code(self) -> int:
-        """0 sound, 1 faults, 2 nothing that could be read."""
+        """0: sound; 1: faults; 2: nothing could be read."""
         return 2 if self.error is not None else 1 if self.faults else 0
 
     def to_json(self) -> dict[str, Any]:
-        """The report as JSON content; validates against validation_report.schema.json."""
+        """The report as JSON content that follows report.schema.json."""
         return {
             "version": VERSION,
             "sound": self.sound,
@@ -95,7 +95,7 @@ class Report:
 
 
 def render(report: Report) -> str:
-    """The report for people: a table per language and teacher, the faults by file, and what to do."""
+    """The report for people: a table of languages and teachers, the faults of each file, and what to do."""
     if report.error is not None:
         return f"cannot be read: {report.error}"
     return "\n".join([*_table(report), *_faults(report.faults), *(f"note: {note}" for note in report.notes), _verdict(report)])
@@ -148,5 +148,5 @@ def _verdict(report: Report) -> str:
     return (
         f"NOT SOUND: {rules:,} {'rules' if rules > 1 else 'rule'} broken in {files:,} {'files' if files > 1 else 'file'}. "
         "Remove the files named above and run `mergedistill predict` again: it computes only what is missing"
-        f"{f' (sampled: {read}; others may be at fault, too)' if report.sampled else ''}"
+        f"{f' (sampled: {read}; other rows may have faults too)' if report.sampled else ''}"
     )

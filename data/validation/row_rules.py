@@ -1,7 +1,7 @@
-"""The contract's rules on one row at a time, vectorised over a block of rows (a row group): no Python runs a row.
+"""The contract's rules for single rows, vectorised over a block of rows.
 
-This file: names, windows and masks; `data.validation.label_rules` goes on with the labels. Legend: R rows of the block, T tokens of a row,
-N tokens of all rows, M masked positions of a row, P masked positions of all rows, K top-k logits a masked position.
+This file has the rules for names, windows and masks; label_rules.py has those for labels. Legend: R rows of the block, T tokens of a
+row, N tokens of all rows, M masked positions of a row, P masked positions of all rows, K top-k logits of a masked position.
 """
 
 from collections.abc import Iterator
@@ -20,25 +20,25 @@ from vocab.roles import UNION_ROLES
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Limits:
-    """What the rules need to know from outside the rows."""
+    """What the rules need to know in addition to the rows."""
 
     top_k: int
-    in_steps: bool  # whether the top k's logits are in 8-bit steps
+    in_steps: bool  # whether the top-k logits are rounded to 8-bit levels
     max_length: int  # tokens of a window, special tokens included
     mask_rate: float
     whole_word: bool
-    union_size: int | None  # ids of the union that the teacher knows; None: not checked
+    union_size: int | None  # number of ids of the union that the teacher knows; None: not checked
 
 
 def check_rows(table: pa.Table, first_row: int, limits: Limits) -> Iterator[Finding]:
-    """Every rule of the contract that needs one row alone. `table` has the contract's columns; its first row is `first_row`."""
+    """Check every rule that needs only one row. `table` has the contract's columns; its first row has the number `first_row`."""
     numbers = np.arange(first_row, first_row + table.num_rows)
     whole = np.ones(table.num_rows, dtype=np.bool_)
     for name in SCHEMA.names:
         null = null_rows(table[name])
         yield from finding(f"{name}.null", numbers, np.flatnonzero(null), lambda r: "a null", "no null anywhere")
         whole &= ~null
-    if not whole.all():  # what is null has no value that another rule could judge
+    if not whole.all():  # the other rules cannot judge a null
         table, numbers = table.filter(pa.array(whole)), numbers[whole]
     tokens, masks = list_of(table, "input_ids", numbers), list_of(table, "mask_positions", numbers)
     yield from _check_names(table, numbers)
@@ -58,7 +58,7 @@ def check_rows(table: pa.Table, first_row: int, limits: Limits) -> Iterator[Find
             "one a masked position" if width == 1 else f"{width} a masked position (the identity's top_k)",
         )
         aligned &= right
-    if not aligned.all():  # the other rows can still be judged, position by position
+    if not aligned.all():  # the labels of the other rows can still be checked
         table, numbers = table.filter(pa.array(aligned)), numbers[aligned]
     yield from check_labels(table, numbers, limits.top_k, limits.union_size, in_steps=limits.in_steps)
 
@@ -77,7 +77,7 @@ def _check_names(table: pa.Table, numbers: NDArray[np.int64]) -> Iterator[Findin
 
 
 def _check_masks(tokens: ListColumn, masks: ListColumn) -> Iterator[Finding]:
-    """mask_positions against the lengths of the windows."""
+    """Check mask_positions against the lengths of the windows."""
     numbers, position_P = masks.numbers, masks.values.astype(np.int64)
     yield from finding("mask_positions.none", numbers, np.flatnonzero(masks.lengths == 0), lambda r: "none", "at least one")
     last_P = np.repeat(tokens.lengths - 2, masks.lengths)
@@ -92,7 +92,7 @@ def _check_masks(tokens: ListColumn, masks: ListColumn) -> Iterator[Finding]:
     falls_P = np.zeros(len(position_P), dtype=np.bool_)
     falls_P[1:] = position_P[1:] <= position_P[:-1]
     starts = masks.offsets[:-1]
-    falls_P[starts[starts < len(position_P)]] = False  # a row's first position follows no other
+    falls_P[starts[starts < len(position_P)]] = False  # the first position of a row follows no other
     yield from finding(
         "mask_positions.order",
         numbers,
@@ -104,7 +104,7 @@ def _check_masks(tokens: ListColumn, masks: ListColumn) -> Iterator[Finding]:
 
 
 def _check_tokens(tokens: ListColumn, special: NDArray[np.int64], hidden: NDArray[np.bool_], limits: Limits) -> Iterator[Finding]:
-    """input_ids: their number, their ends, and the special tokens among them (see `_inner_special`)."""
+    """Check input_ids: their number, their first and last token, and the special tokens inside (see `_inner_special`)."""
     ids_N, lengths, numbers = tokens.values, tokens.lengths, tokens.numbers
     wrong = np.flatnonzero((lengths < 3) | (lengths > limits.max_length))
     wanted = f"3 to {limits.max_length} (examples.max_length)"
@@ -127,7 +127,7 @@ def _check_tokens(tokens: ListColumn, special: NDArray[np.int64], hidden: NDArra
 
 
 def _check_share(tokens: ListColumn, masks: ListColumn, fixed_tokens: NDArray[np.int64], limits: Limits) -> Iterator[Finding]:
-    """The share of the tokens that is masked, where single tokens are drawn: of whole words, the first may fill its window."""
+    """Check the share of masked tokens. Not for whole words, because the first word can fill its window."""
     if limits.whole_word:
         return
     fixed = np.bincount(tokens.row(fixed_tokens), minlength=len(tokens.lengths))
@@ -142,14 +142,14 @@ def _check_share(tokens: ListColumn, masks: ListColumn, fixed_tokens: NDArray[np
 
 
 def _inner_special(tokens: ListColumn, masks: ListColumn) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """The few tokens that most rules are about: special ones inside their row; and which of them are masked positions."""
+    """Special tokens inside their row, which most rules are about, and which of them are masked positions."""
     special = np.flatnonzero(tokens.values < FIRST_PIECE)
     edge_N = np.zeros(len(tokens.values), dtype=np.bool_)
     filled = tokens.lengths > 0
     edge_N[tokens.offsets[:-1][filled]] = True
     edge_N[tokens.offsets[1:][filled] - 1] = True
     special = special[~edge_N[special]]
-    masked_N = edge_N  # its work is done: reuse it
+    masked_N = edge_N  # no longer needed: reuse its memory
     masked_N[:] = False
     index_P = np.repeat(tokens.offsets[:-1], masks.lengths) + masks.values
     masked_N[index_P[index_P < np.repeat(tokens.offsets[1:], masks.lengths)]] = True

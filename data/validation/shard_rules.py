@@ -1,4 +1,4 @@
-"""One shard under every rule that needs no other shard: it opens, its frame is the contract's, each of its rows is legal."""
+"""Every rule that needs only one shard: it can be opened, its schema and footer are right, each of its rows is right."""
 
 from collections.abc import Container, Iterable
 from dataclasses import dataclass, field, replace
@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from data.contract import IDENTITY_KEY, REPORT_KEY, SCHEMA, UNIT_KEY, ShardPath
-from data.shards import leaf, open_shard
+from data.shards import UnreadableShard, leaf, open_shard
 from data.storage_faults import storage_fault
 from data.validation.findings import LISTED, Finding
 from data.validation.footer_rules import FrameFault, check_path, check_schema, read_footer
@@ -21,34 +21,34 @@ from data.validation.window_rules import check_windows, hash_articles
 from vocab.errors import InputError, first_line
 from vocab.roles import UNION_ROLES
 
-BLOCK_ROWS = 1024  # checked at once: their arrays stay in a core's cache, which a whole row group's would not
+BLOCK_ROWS = 1024  # checked at once; their arrays fit into the cache of a core, those of a row group would not
 
 
 @dataclass(kw_only=True, slots=True)
 class ShardCheck:
-    """What one shard holds, and what is wrong with it."""
+    """The content of one shard, and its faults."""
 
     location: str
-    name: str  # below the folder of predictions
+    name: str  # path relative to the folder of predictions
     path: ShardPath
     bytes: int
     faults: list[Fault] = field(default_factory=list)
-    identity: dict[str, Any] | None = None  # None if not whole
+    identity: dict[str, Any] | None = None  # None if missing or wrong
     unit: dict[str, Any] | None = None
     row_groups: int = 0
     row_groups_read: int = 0
-    empty: bool = False  # a whole file that holds no row
-    rows: int = 0  # of the row groups read, as are the masked positions
+    empty: bool = False  # a sound file without rows
+    rows: int = 0  # in the row groups that were read, like masked_positions
     masked_positions: int = 0
-    masks_shown: int = 0  # tokens that are the mask token
+    masks_shown: int = 0  # number of mask tokens
     articles: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))  # see window_rules.hash_articles
 
     def fault(self, rule: str, column: str | None, found: str, expected: str) -> None:
-        """Note a fault of the file as a whole."""
+        """Add a fault of the file."""
         self.faults.append(Fault(rule=rule, file=self.name, column=column, found=found, expected=expected))
 
     def row_faults(self, findings: Iterable[Finding], names: pa.Table) -> None:
-        """Note findings on rows, of one block after the other; `names` has the doc_id, window and row of the block's rows."""
+        """Add findings on rows, one block after the other. `names` has the doc_id, window and number of the block's rows."""
         for found in findings:
             listed = [fault for fault in self.faults if fault.rule == found.rule]
             count = found.count + (listed[0].count if listed else 0)
@@ -74,9 +74,9 @@ class ShardCheck:
 def check_shard(
     location: str, name: str, path: ShardPath, size: int, union_size: int | None, groups: Container[int] | None = None
 ) -> ShardCheck:
-    """Check one shard: its frame, and the rows of all its row groups, or of those in `groups` alone.
+    """Check one shard: its schema, its footer, and the rows of all row groups (or only of those in `groups`).
 
-    Never raises for what a file holds: whatever cannot be read is a fault. Storage that does not answer is an InputError.
+    Never raises for the content of a file: what cannot be read is a fault. Raises InputError if the storage does not answer.
     """
     check = ShardCheck(location=location, name=name, path=path, bytes=size)
     frame: list[FrameFault] = []
@@ -84,13 +84,14 @@ def check_shard(
         file = open_shard(location)
         frame += check_schema(file)
         parts = read_footer(file.metadata, frame)
-    except InputError as error:
-        if isinstance(cause := error.__context__, Exception) and (failure := storage_fault(location, cause)):
-            raise failure from None  # the storage's, and not the file's
-        reason = str(error).partition("(")[2].rpartition(")")[0]
-        check.fault("file.unreadable", None, f"{size:,} bytes that are no whole Parquet file ({reason})", "a Parquet file")
+    except UnreadableShard as error:
+        check.fault(
+            "file.unreadable", None, f"{size:,} bytes that are not a complete Parquet file ({error.reason})", "a Parquet file"
+        )
         return check
-    except Exception as error:  # a damaged footer can raise anything, and must never pass
+    except InputError:
+        raise  # the storage does not answer: not a fault of the file
+    except Exception as error:  # a damaged footer can raise any exception, and must never pass
         check.fault("file.unreadable", None, f"a damaged footer ({first_line(error)})", "a Parquet file")
         return check
     check.identity, check.unit = parts[IDENTITY_KEY], parts[UNIT_KEY]
@@ -109,9 +110,9 @@ def check_shard(
 def _check_groups(
     check: ShardCheck, file: pq.ParquetFile, union_size: int | None, legible: bool, groups: Container[int] | None
 ) -> None:
-    """Read every page (of `groups`), a row group at a time, and check its rows; one that cannot be read is a fault, the others go on.
+    """Read every page, a row group at a time (only `groups` if given), and check the rows. A damaged row group is a fault of its own.
 
-    With columns that are not the contract's (`legible` is False) the pages alone are checked.
+    If the columns are not those of the contract (`legible` is False), only the pages are checked.
     """
     names: list[pa.Table] = []
     first = 0
@@ -127,7 +128,7 @@ def _check_groups(
             table = file.read_row_group(group, use_threads=False)
             if table.num_rows != rows:
                 raise OSError(f"{table.num_rows:,} rows in the pages, {rows:,} in the footer")
-        except Exception as error:  # a flipped bit can raise anything, and must never pass
+        except Exception as error:  # a flipped bit can raise any exception, and must never pass
             if failure := storage_fault(check.name, error):
                 raise failure from None
             where = f"row group {group} (rows {first:,} to {first + rows - 1:,})"
@@ -148,14 +149,14 @@ def _check_groups(
         check.fault("file.damaged", None, found, "the same number")
     if names:
         every = pa.concat_tables(names).drop_null()
-        # A window's maskings may lie on both sides of a row group's end.
+        # The maskings of a window can be in two row groups.
         maskings = check.identity["examples.maskings"] if check.identity is not None and groups is None else 1
         check.row_faults(check_windows(every, maskings), every)
         check.articles = hash_articles(every["doc_id"])
 
 
 def _legible(found: pa.Schema) -> bool:
-    """Whether the rows can be judged: the columns are there, of their types, whatever their order and whether they may be null."""
+    """Whether the rows can be checked: all columns exist with their types, in any order, nullable or not."""
     return all(found.names.count(field.name) == 1 and _bare(found.field(field.name).type) == _bare(field.type) for field in SCHEMA)
 
 
@@ -173,14 +174,14 @@ def _limits(identity: dict[str, Any] | None, table: pa.Table, union_size: int | 
             whole_word=identity["examples.masking"] == "whole-word",
             union_size=union_size,
         )
-    # The footer is at fault already; its rows are still held to what any identity allows.
+    # The footer is wrong already. The rows are checked for what any identity allows.
     masked, top = (pc.sum(pc.list_value_length(table[name])).as_py() or 0 for name in ("mask_positions", "topk_ids"))
     top_k = max(1, round(top / max(1, masked)))
     return Limits(top_k=top_k, in_steps=False, max_length=65_535, mask_rate=1.0, whole_word=True, union_size=union_size)
 
 
 def _damaged_columns(file: pq.ParquetFile, group: int) -> list[tuple[str | None, str]]:
-    """The columns of a row group that cannot be read, each with the reason."""
+    """The columns of a row group that cannot be read, and the reasons."""
     damaged: list[tuple[str | None, str]] = []
     for name in file.schema_arrow.names:
         try:

@@ -1,7 +1,7 @@
-"""`mergedistill validate`: walk a folder of predictions and hold every row of every shard to the contract.
+"""`mergedistill validate`: check every rule of the contract on every row of every shard in a folder of predictions.
 
-The rules, by what they need: `row_rules` and `label_rules` one row, `window_rules` the windows of many rows, `footer_rules` a file's
-schema and footer, `shard_rules` one shard, `folder_rules` all shards of a folder.
+The rules are in files by what they need: row_rules.py and label_rules.py a row, window_rules.py the windows of many rows,
+footer_rules.py the schema and the footer, shard_rules.py one shard, folder_rules.py all shards of a folder.
 """
 
 import hashlib
@@ -24,9 +24,9 @@ from vocab.errors import first_line
 
 __all__ = ["Report", "UnionFacts", "render", "validate"]
 
-Progress = Callable[[int, int, str], None]  # files done, files in all, the file just done (below the folder)
+Progress = Callable[[int, int, str], None]  # called with: files done, number of files, path of the file just done
 
-# Masked positions show the mask token 8 times in 10. Far from that over many positions, something is odd, but no rule is broken.
+# 8 of 10 masked positions show the mask token. A very different share over many positions is worth a note, but breaks no rule.
 _SHOWN, _SHOWN_MARGIN, _SHOWN_FROM = 0.8, 0.05, 10_000
 
 
@@ -38,16 +38,16 @@ def validate(
     workers: int | None = None,
     sample: int | None = None,
 ) -> Report:
-    """Check every rule of the contract on every row of every shard below a folder (a path or URI).
+    """Check every rule of the contract on every row of every shard in a folder (a path or URI).
 
-    vocabulary  the union that the shards' ids should be of; None: ids are not held to its size, and a note says so
+    vocabulary  the union of the shards' ids; None: ids are not compared with its size, and a note says so
     on_file     called in this thread after each file
-    workers     threads, one file each; as many as there are processors unless given (several each, where files lie behind a URI and
-                are waited for). A thread holds one row group
-    sample      a quick look: read so many row groups alone, spread over the files and the same ones each time, but every footer. The
-                rules that need all rows (the counts in the footer, the maskings of a window) are left out; the report says so
+    workers     number of threads, one file each; by default the number of processors, and four times as many for a URI, where
+                threads wait for the network. A thread holds one row group in memory
+    sample      read only this number of row groups, spread over the files and the same ones each time, and every footer. The rules
+                that need all rows (the counts in the footer, the maskings of a window) are skipped; the report says so
 
-    Nothing that a file holds raises: whatever cannot be read is a fault, and a folder without shards a report whose `error` is set.
+    The content of a file never raises: what cannot be read is a fault. For a folder without shards the report's `error` is set.
     """
     report = Report(predictions=str(predictions))
     try:
@@ -81,7 +81,7 @@ def validate(
 
 
 def _files(predictions: str) -> dict[str, int]:
-    """The bytes of every file below the folder, by its path below it, sorted."""
+    """The size of every file in the folder, by its path relative to the folder, sorted."""
     filesystem, root = resolve(predictions)
     root = root.rstrip("/") or "/"
     infos = filesystem.get_file_info(fs.FileSelector(root, recursive=True))
@@ -90,17 +90,17 @@ def _files(predictions: str) -> dict[str, int]:
 
 
 def _path(name: str) -> ShardPath | None:
-    """The partition keys of a file below the folder; None unless it lies two folders down, where every reader looks."""
+    """The partition keys of a file; None if it is not two folders down, where readers look."""
     return parse_path(name) if name.count("/") == 2 and not name.startswith("/") else None
 
 
 def _sample(predictions: str, names: Sequence[str], size: int, pool: Executor) -> dict[str, set[int]] | None:
-    """The row groups to read of each file; None if `size` takes in all. Each file's first pick comes before any one's second."""
+    """The row groups to read in each file, or None if `size` includes all. Every file gets a first one before any gets a second."""
 
     def draws(name: str) -> list[tuple[int, bytes, str, int]]:
         try:
             groups = open_shard(join(predictions, name)).metadata.num_row_groups
-        except Exception:  # the check of the file will say what is wrong
+        except Exception:  # the check of the file reports what is wrong
             return []
         keyed = sorted((hashlib.sha256(f"{name}\0{group}".encode()).digest(), group) for group in range(groups))
         return [(pick, key, name, group) for pick, (key, group) in enumerate(keyed)]
@@ -121,7 +121,7 @@ def _check_all(
     chosen: dict[str, set[int]] | None,
     pool: Executor,
 ) -> list[ShardCheck]:
-    """The checks of all shards, in the order of their names."""
+    """Check all shards; the results are in the order of their names."""
     links = vocabulary.links if vocabulary is not None else {}
 
     def check(name: str, path: ShardPath) -> ShardCheck:
@@ -130,7 +130,7 @@ def _check_all(
 
     waiting = {pool.submit(check, name, path): name for name, path in paths.items() if path is not None}
     for done, future in enumerate(as_completed(waiting), start=1):
-        future.result()  # a bug of ours ends the run here
+        future.result()  # raises only for a bug of this project
         if on_file is not None:
             on_file(done, len(waiting), waiting[future])
     return [future.result() for future in waiting]
@@ -151,14 +151,14 @@ def _misplaced(name: str) -> Fault:
 
 def _notes(names: dict[str, int], checks: list[ShardCheck], vocabulary: UnionFacts | None) -> Iterator[str]:
     if vocabulary is None:
-        yield "no vocabulary given: ids were not held to the union's size, nor shards to its fingerprint"
+        yield "no vocabulary given: ids were not compared with the size of the union, nor shards with its fingerprint"
     for name in names:
         if name.endswith(TEMPORARY_SUFFIX):
-            yield f"{name}: left by a job that died, or being written now; no reader looks at it: remove it if no job runs"
+            yield f"{name}: left by a job that died, or being written now. Readers ignore it; remove it if no job runs"
     empty = [check.name for check in checks if check.empty and not check.faults]
     if empty:
         listed = f"{', '.join(empty[:3])}{', …' if len(empty) > 3 else ''}"
-        yield f"shards that hold no row, for their articles gave no window: {len(empty):,} ({listed})"
+        yield f"shards without rows, because their articles gave no window: {len(empty):,} ({listed})"
     yield from missing_units(checks)
     shown, masked = sum(check.masks_shown for check in checks), sum(check.masked_positions for check in checks)
     if masked >= _SHOWN_FROM and abs(shown / masked - _SHOWN) > _SHOWN_MARGIN:
@@ -166,7 +166,7 @@ def _notes(names: dict[str, int], checks: list[ShardCheck], vocabulary: UnionFac
 
 
 def _lost(predictions: str, shards: set[str]) -> Iterator[str]:
-    """A note on shards that the folder's manifest lists and that are not there."""
+    """A note about shards that the manifest lists and that do not exist."""
     filesystem, path = resolve(join(predictions, MANIFEST))
     if filesystem.get_file_info(path).type != fs.FileType.File:
         return

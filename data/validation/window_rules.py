@@ -1,7 +1,7 @@
-"""Each window once: within a file, in every masking, and across the files of one teacher and language.
+"""The rules for windows: each window is there once in a file, in every masking, and once in the files of a teacher and language.
 
-Within a file doc_ids are compared as they are. Across files a 64-bit hash of each article finds the candidates, so memory stays at
-8 bytes an article, and the candidates alone are read again and compared as they are. Legend: R rows.
+Within a file, doc_ids are compared directly. Between files, a 64-bit hash of each article finds candidates, so each article needs only
+8 bytes of memory; only the candidates are read again and compared directly. Legend: R rows.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,20 +14,20 @@ from numpy.typing import NDArray
 from data.shards import open_shard
 from data.validation.findings import LISTED, Finding
 
-_CANDIDATES = 1 << 20  # articles compared at once: bounds memory where whole partitions are there twice
+_CANDIDATES = 1 << 20  # articles that are compared at once: limits the memory if a partition is there twice
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Articles:
-    """The articles of one file, for the search across files."""
+    """The articles of one file, for the comparison between files."""
 
     location: str
-    name: str  # below the folder of predictions
-    hashes: NDArray[np.int64]  # sorted, each once; this process's own
+    name: str  # path relative to the folder of predictions
+    hashes: NDArray[np.int64]  # sorted, each hash once; valid only in this process
 
 
 def check_windows(names: pa.Table, maskings: int) -> Iterator[Finding]:
-    """Findings on `names`: all rows of a file as doc_id, window, row (its number)."""
+    """Findings on `names`: doc_id, window and number of all rows of a file."""
     article_R, _ = _encode(names["doc_id"])
     window_R, row_R = names["window"].to_numpy().astype(np.int64), names["row"].to_numpy()
     key_R = (article_R << 32) + window_R
@@ -52,14 +52,14 @@ def check_windows(names: pa.Table, maskings: int) -> Iterator[Finding]:
 
 
 def hash_articles(doc_ids: pa.ChunkedArray) -> NDArray[np.int64]:
-    """The hashes of a file's doc_ids, sorted, each once. Python's own hash (SipHash): good within this process."""
+    """The hashes of a file's doc_ids, sorted, each once. Python's hash (SipHash) is valid only in this process."""
     return np.unique(_hash(_encode(doc_ids)[1]))
 
 
 def check_across(files: Sequence[Articles]) -> Iterator[tuple[str, Finding, list[tuple[str, int]]]]:
-    """Windows that an earlier file has. `files` are those of one teacher and language.
+    """Find windows that an earlier file also has. `files` are those of one teacher and language.
 
-    Yields (file, finding, the doc_id and window of each row that the finding lists).
+    Yields (file, finding, doc_id and window of each row that the finding lists).
     """
     if not files:
         return
@@ -81,7 +81,7 @@ def check_across(files: Sequence[Articles]) -> Iterator[tuple[str, Finding, list
 
 
 def _repeated(files: Sequence[Articles], candidates: NDArray[np.int64]) -> Iterator[tuple[int, int, int, int, str, int]]:
-    """(file, row, earlier file, its row, doc_id, window) of each row whose window an earlier file has."""
+    """(file, row, earlier file, its row, doc_id, window) for each row whose window an earlier file also has."""
     tables = []
     for index, file in enumerate(files):
         if np.isin(file.hashes, candidates, assume_unique=True).any():
@@ -96,16 +96,16 @@ def _repeated(files: Sequence[Articles], candidates: NDArray[np.int64]) -> Itera
     window_R, row_R, file_R = (names[name].to_numpy().astype(np.int64) for name in ("window", "row", "file"))
     key_R = (article_R << 32) + window_R
     order = np.argsort(key_R, kind="stable")  # files in order within a key
-    head = np.flatnonzero(np.diff(key_R[order], prepend=key_R[order[0]] - 1))  # where each key begins
-    first = np.repeat(order[head], np.diff(np.append(head, len(order))))  # the first row of each one's key
+    head = np.flatnonzero(np.diff(key_R[order], prepend=key_R[order[0]] - 1))  # where the rows of each key begin
+    first = np.repeat(order[head], np.diff(np.append(head, len(order))))  # the first row with the same key
     for one, other in sorted(zip(order.tolist(), first.tolist(), strict=True)):
-        if file_R[one] != file_R[other]:  # twice within a file is that file's own fault
+        if file_R[one] != file_R[other]:  # two equal windows of one file are reported for that file
             text = dictionary[int(article_R[one])].as_py().decode(errors="replace")
             yield int(file_R[one]), int(row_R[one]), int(file_R[other]), int(row_R[other]), text, int(window_R[one])
 
 
 def _encode(doc_ids: pa.ChunkedArray) -> tuple[NDArray[np.int64], pa.Array]:
-    """[R] the article's number in a dictionary of doc_ids, and the dictionary, as bytes (they need be no UTF-8)."""
+    """[R] the number of each article in a dictionary of doc_ids, and the dictionary, as bytes (they may not be UTF-8)."""
     encoded = pa.chunked_array(doc_ids.cast(pa.binary()), pa.binary()).combine_chunks().dictionary_encode()
     assert isinstance(encoded, pa.DictionaryArray)
     return encoded.indices.to_numpy().astype(np.int64), encoded.dictionary

@@ -9,8 +9,9 @@ from itertools import groupby
 
 from pyarrow import NativeFile
 
+from data.atomic import write_atomically, write_text
 from data.manifest import QUARANTINE
-from data.storage import join, resolve, write_text, write_whole
+from data.storage import join, resolve
 from data.table import Column, Table, Value
 from pipeline.corpus.mediawiki import UNPARSEABLE, QuarantinedPage
 from pipeline.corpus.read import no_article
@@ -56,8 +57,12 @@ class PrepareReport:
             columns=[Column("input"), *headings, Column("shards", ",d")],
             rows=rows if len(rows) > 1 else [],
             result=f"{out}: {self.articles:,} articles in {len(self.shards)} shards (skipped: {skipped})",
-            facts={"folder": out, "articles": self.articles, "heldout_articles": self.heldout_articles}
-            | {f"skipped {reason}".replace(" ", "_"): count for reason, count in self.skipped.items()},
+            facts={
+                "folder": out,
+                "articles": self.articles,
+                "heldout_articles": self.heldout_articles,
+                **{f"skipped {reason}".replace(" ", "_"): count for reason, count in self.skipped.items()},
+            },
         )
 
 
@@ -131,7 +136,7 @@ def write_quarantine(folder: str, staging: str, parts: Iterable[StagedPart]) -> 
                 with filesystem.open_input_stream(f"{path}/{part.attempt}/{QUARANTINE}") as lines:
                     shutil.copyfileobj(lines, out)
 
-    write_whole(join(folder, QUARANTINE), copy)
+    write_atomically(join(folder, QUARANTINE), copy)
 
 
 def too_many_unparseable(inputs: Iterable[FileReport], most: float) -> str | None:

@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from data.articles import ROWS_PER_GROUP, SCHEMA, Article
-from data.storage import join, resolve, split, sync, write_text
+from data.atomic import sync, write_text
+from data.storage import join, resolve, split
 from pipeline.corpus.dump_parts import Part
 from pipeline.corpus.mediawiki import QuarantinedPage
 from pipeline.corpus.read import read_part

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from data.storage import expand, join, relative, replace_folder, resolve, split, without_options, write_text, write_whole
+from data.atomic import replace_folder, write_atomically, write_text
+from data.storage import expand, join, relative, resolve, split, without_options
 from data.storage_faults import storage_fault
 from vocab.errors import InputError
 
@@ -45,9 +46,9 @@ def test_a_failed_write_leaves_what_stood(tmp_path: Path) -> None:
         raise RuntimeError("the disk is on fire")
 
     with pytest.raises(RuntimeError):
-        write_whole(tmp_path / "a.txt", fail)
+        write_atomically(tmp_path / "a.txt", fail)
     with pytest.raises(RuntimeError):
-        write_whole(tmp_path / "a.txt", lambda out: out.write(b"second"), check=fail)
+        write_atomically(tmp_path / "a.txt", lambda out: out.write(b"second"), check=fail)
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
     assert (tmp_path / "a.txt").read_text() == "first"
 

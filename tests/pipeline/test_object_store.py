@@ -15,11 +15,12 @@ from click.testing import CliRunner
 import data
 from cli import main
 from data.articles import read_articles
+from data.atomic import write_atomically, write_text
 from data.recipe import Recipe
 from data.recipe_file import save_recipe
 from data.run import Run
 from data.shards import list_shards, open_shard, read_shards
-from data.storage import expand, relative, resolve, write_text, write_whole
+from data.storage import expand, relative, resolve
 from data.validation.validate import validate
 from pipeline import predict as stage
 from pipeline.predict import PredictResult, predict
@@ -31,7 +32,7 @@ from tests.support.object_store import CREDENTIALS, ObjectStore
 from tests.support.runs import MULTI_PROCESSING, build_union, changed
 from vocab.errors import InputError
 
-WRITE_BIG = "import sys; from data.storage import write_whole; write_whole(sys.argv[1], lambda out: out.write(bytes(25_000_000)))"
+WRITE_BIG = "import sys; from data.atomic import write_atomically; write_atomically(sys.argv[1], lambda out: out.write(bytes(25_000_000)))"
 PREDICT = (
     "import sys; from pathlib import Path; from data.recipe_file import load_recipe; from pipeline.predict import predict;"
     "predict(load_recipe(sys.argv[1]), Path(sys.argv[2]), show_progress=False)"
@@ -74,7 +75,7 @@ def test_the_whole_way_from_and_to_a_bucket(store: ObjectStore, tmp_path: Path) 
     local = recipe_on(str(tmp_path / "local store"), tmp_path)
     for file in expand(tmp_path / "corpora/*/*.parquet"):
         content = Path(file).read_bytes()
-        write_whole(
+        write_atomically(
             f"s3://shards/corpora/{Path(file).parent.name}/{Path(file).name}", lambda out, content=content: out.write(content)
         )
     recipe = changed(
@@ -117,7 +118,7 @@ def test_a_uri_with_options_reaches_worker_processes(store: ObjectStore, tmp_pat
 def test_prepare_reads_and_writes_a_bucket(store: ObjectStore, tmp_path: Path) -> None:
     """What is written is what was given: a name that ends in .bz2 does not compress it again."""
     dump = Path(data.__file__).parent / "sample/de.heldout.xml.bz2"
-    write_whole("s3://shards/dumps/de.xml.bz2", lambda out: out.write(dump.read_bytes()))
+    write_atomically("s3://shards/dumps/de.xml.bz2", lambda out: out.write(dump.read_bytes()))
     prepare([str(dump)], "de", str(tmp_path / "articles"), show_progress=False)
     prepare(["s3://shards/dumps/*.bz2"], "de", "s3://shards/articles", show_progress=False)
     (local,), (remote,) = expand(tmp_path / "articles"), expand("s3://shards/articles")
@@ -140,7 +141,7 @@ def test_runs_of_other_recipes_at_once_on_one_bucket(store: ObjectStore, tmp_pat
         return made
 
     monkeypatch.setattr(stage, "make_plan", planned)
-    with pytest.raises(InputError, match="made under other settings: top_k: found 3, expected 4"):
+    with pytest.raises(InputError, match="made with other settings: top_k: found 3, expected 4"):
         predict(Run(recipe=recipe, folder=tmp_path / "run"), show_progress=False)
     assert "predictions/_manifest.json" not in store.names("shards/shared")
 
@@ -162,7 +163,7 @@ def test_a_killed_upload_leaves_nothing_visible(store: ObjectStore) -> None:
     write_text("s3://shards/big/other", "stands")
     kill_when_stalled(store, "partNumber=2", WRITE_BIG, "s3://shards/big/a.parquet")
     assert store.names("shards/big") == ["other"]
-    write_whole("s3://shards/big/a.parquet", lambda out: out.write(bytes(25_000_000)))
+    write_atomically("s3://shards/big/a.parquet", lambda out: out.write(bytes(25_000_000)))
     assert store.names("shards/big") == ["a.parquet", "other"]
 
 
@@ -227,4 +228,4 @@ def test_a_server_that_goes_away_during_the_job(tmp_path: Path, monkeypatch: pyt
     line = told(recipe, tmp_path)
     assert "part1-00001.parquet?endpoint_override" in line
     assert "NETWORK_CONNECTION" in line
-    assert "run the same command again: what is finished stays" in line
+    assert "run the same command again: finished work is kept" in line

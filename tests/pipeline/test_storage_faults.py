@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from cli import main
-from data import storage
+from data import atomic
 from data.recipe import Recipe
 from data.recipe_file import save_recipe
 from data.run import Run
@@ -52,14 +52,14 @@ def command(recipe: Recipe, run: Path) -> tuple[int, str]:
 
 def at_write(monkeypatch: pytest.MonkeyPatch, number: int, act: Callable[[], object]) -> None:
     """Let `act` happen when the bytes of the number-th shard of a launch are on the disk, and not yet its name."""
-    sync, writes = storage.sync, itertools.count(1)
+    sync, writes = atomic.sync, itertools.count(1)
 
     def synced(path: str | Path) -> None:
         sync(path)
         if ".parquet." in str(path) and str(path).endswith(TEMPORARY_SUFFIX) and next(writes) == number:
             act()
 
-    monkeypatch.setattr(storage, "sync", synced)
+    monkeypatch.setattr(atomic, "sync", synced)
 
 
 def ends_well(recipe: Recipe, run: Path, undisturbed: Path, before: dict[str, str], shards: Path | None = None) -> None:

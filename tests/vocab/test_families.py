@@ -200,5 +200,5 @@ def test_a_token_id_twice_is_refused(tmp_path: Path) -> None:
     save_tokenizer(tmp_path, [*SPECIAL, "haus", "baum"])
     path = tmp_path / "tokenizer.json"
     path.write_text(path.read_text().replace('"baum": 6', '"baum": 5'))
-    with pytest.raises(InputError, match="'5' is there twice"):
+    with pytest.raises(InputError, match="'5' is twice in the vocabulary"):
         open_tokenizer(path, "t")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import AutoTokenizer, BertConfig, BertForSequenceClassification
 
-from data.storage import replace_folder
+from data.atomic import replace_folder
 from tests.support.factories import SPECIAL, save_teacher, save_tokenizer
 from vocab.errors import InputError
 from vocab.folder import build_vocabulary, load_map, load_union
@@ -153,7 +153,7 @@ def test_a_teacher_must_be_a_masked_lm_with_a_mask_token(tmp_path: Path) -> None
 
 
 def test_missing_teachers_are_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"teacher 'bert-de': model './teachers/de' is no folder"):
+    with pytest.raises(InputError, match=r"teacher 'bert-de': model './teachers/de' is not a folder"):
         model_folder("./teachers/de", base=tmp_path, name="bert-de")
     with pytest.raises(InputError, match=r"no folder .* and the Hub gave none"):
         model_folder("teachers/de", base=tmp_path, name="bert-de")
