@@ -49,7 +49,9 @@ class Group(click.Group):
             if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM):
                 raise
             place = error.filename or "a file"
-            raise UserError(f"{place}: {error.strerror}; unfinished work was not kept: make room or access, then run again") from None
+            raise UserError(
+                f"{place}: {error.strerror}; unfinished work was not kept: make room or access, then run again"
+            ) from None
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)  # in the order of the work, not of the alphabet
@@ -126,7 +128,9 @@ def demo(out: Path, quick: bool) -> None:
 @click.argument("inputs", nargs=-1, required=True, type=click.Path(), metavar="INPUT...")
 @click.option("--language", required=True, help="Language code of the text, as de.")
 @click.option("--out", required=True, type=click.Path(), metavar="FOLDER", help="Where the article shards go: a new folder or URI.")
-@click.option("--heldout", type=click.FloatRange(0, 50), default=0.0, metavar="PERCENT", help="Articles that go into FOLDER/heldout.")
+@click.option(
+    "--heldout", type=click.FloatRange(0, 50), default=0.0, metavar="PERCENT", help="Articles that go into FOLDER/heldout."
+)
 @click.option(
     "--max-unparseable",
     type=click.FloatRange(0, 1),
@@ -179,7 +183,9 @@ def prepare(
 @click.option("--heads", type=int, default=4, show_default=True)
 @click.option("--steps", type=int, show_default="three passes over the text", help="Optimizer steps.")
 @click.option("--tokens-per-batch", type=int, default=4096, show_default=True, help="Of an optimizer step, padding included.")
-@click.option("--special-token", "special_tokens", multiple=True, metavar="ROLE=ID", help="Give pad, unk, cls, sep or mask this id.")
+@click.option(
+    "--special-token", "special_tokens", multiple=True, metavar="ROLE=ID", help="Give pad, unk, cls, sep or mask this id."
+)
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--resume", is_flag=True, help="Continue from the newest checkpoint of an interrupted call.")
 @json_option
@@ -336,7 +342,7 @@ def validate(ctx: click.Context, predictions: str, vocab: Path | None, as_json: 
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the random choice of rows.")
 @json_option
 @click.pass_context
-def audit(ctx: click.Context, recipe: str, out: Path, settings: Sequence[str], as_json: bool, **options: Any) -> None:
+def audit(ctx: click.Context, /, recipe: str, out: Path, settings: Sequence[str], as_json: bool, **options: Any) -> None:
     """Compute rows of the cache again with the teachers, and compare. Exit code 0: sound; 1: faults.
 
     The rows are drawn at random from all shards. Inputs, masks and gold ids must be the same; logits may differ by rounding. |Δ| is the

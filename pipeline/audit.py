@@ -1,66 +1,108 @@
-"""An audit of the cache: rows drawn at random are made again from their articles, by the teacher itself, and compared with what stands.
+"""An audit of the cache: rows drawn at random are computed again from their articles by the teachers, and compared with the shards.
 
-Identity says which teacher made a shard; this is the proof. Inputs, masks and gold ids must be the same. Logits may differ by rounding,
-since a batch of another shape may change the last bits of a matrix product, and then ids that are nearly as likely may change places
-at the end of the top k. Legend: M masked positions, K top-k.
+The identity of a shard says which teacher made it; the audit proves it. Inputs, masks and gold ids must be the same. Logits may differ
+by rounding, because a batch of another shape can change the last bits of a matrix product. Then ids of nearly equal probability can
+change places at the end of the top k. Legend: M masked positions, K top-k.
 """
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from data.articles import read_articles
-from data.examples import Example, make_examples
 from data.recipe import Recipe
 from data.run import Run
-from data.shards import open_shard
 from data.storage import join, without_options
-from data.storage_faults import storage_fault
+from data.table import Column, Table, Value
 from pipeline.teacher.identity import teacher_identity
 from pipeline.teacher.label_agreement import Labels, compare_labels
 from pipeline.teacher.label_unit import LoadedTeacher, load_teacher
-from pipeline.teacher.plan import Unit, make_plan
+from pipeline.teacher.plan import make_plan
+from pipeline.teacher.remade_rows import RemadeRow, draw_rows, remake_rows, same_inputs
 from pipeline.teacher.to_union import to_union
-from vocab.errors import InputError, first_line
+from vocab.errors import InputError
 from vocab.folder import load_map
 from vocab.union import TeacherMap
 
-# The largest |logit difference| that is rounding, by the teacher's dtype. Seen between batches of other shapes, on one CPU: none in
-# float32; in bfloat16 0.13, under 12 layers of random weights. A step of float16 is 0.03 at −32 and below.
+# The largest |logit difference| that counts as rounding, by the teacher's dtype. Measured between batches of different shapes on one
+# CPU: 0 in float32; 0.13 in bfloat16, with 12 layers of random weights. A step of float16 is 0.03 at −32.
 TOLERANCES = {"float32": 0.05, "bfloat16": 0.5}
-_OF_THE_MEAN = 0.2  # of the tolerance: rounding errs to both sides and seldom far
+_OF_THE_MEAN = 0.2  # of the tolerance, for the mean difference: most rounding errors are small
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Audited:
-    """What was found of one teacher in one language and split. The figures after `positions` are of rows with equal inputs."""
+    """The result for one teacher in one language and split. Figures from `positions` on are of rows with equal inputs."""
 
     teacher: str
     language: str
     heldout: bool
     rows: int
     equal_inputs: int  # rows whose input ids, masked positions and gold ids are the same
-    positions: int  # of these rows
-    first: float  # share of positions whose best id is the same; in 8-bit steps the best is the least id of its level
+    positions: int  # masked positions of these rows
+    first: float  # share of positions whose best id is the same; with 8-bit logits, the best is the smallest id of the best level
     shared: float  # share of ids that are in both top k
-    mean: float  # |logit difference| of ids in both
-    largest: float  # the same
-    gap: float  # how far an id that one of them misses stands above its last, at most
-    label: float  # |difference| of the gold ids' logits, the largest
-    tolerance: float  # of the largest difference, the gap and the gold ids' difference
-    faults: int  # rows with other inputs, or a difference beyond the tolerance
-    faulty: tuple[str, ...]  # the shards that these rows are of
+    mean: float  # mean |logit difference| of ids in both top k
+    largest: float  # largest |logit difference| of ids in both top k
+    gap: float  # for ids in one top k only: how much larger their logit is than the last of the other top k; the largest
+    label: float  # largest |difference| of the gold ids' logits
+    tolerance: float  # allowed for `largest`, `gap` and `label`
+    faults: int  # rows with different inputs, or a difference above the tolerance
+    faulty: tuple[str, ...]  # the shards of these rows
 
     @property
     def sound(self) -> bool:
-        """Whether no row is at fault, and the rows' mean difference is what rounding gives."""
+        """Whether no row has a fault, and the mean difference can be rounding."""
         return not self.faults and self.mean <= _OF_THE_MEAN * self.tolerance
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AuditResult:
+    """The results of all teachers, languages and splits."""
+
+    rows: tuple[Audited, ...]
+
+    @property
+    def sound(self) -> bool:
+        """Whether all results are sound."""
+        return all(row.sound for row in self.rows)
+
+    def table(self) -> Table:
+        """A row for each teacher, language and split."""
+        columns = [
+            Column("again", key="language"),
+            Column("rows", ",d"),
+            Column("inputs equal", ",d"),
+            Column("positions", ",d"),
+            Column("best id", ".2%"),
+            Column("top k", ".2%"),
+            Column("mean |Δ|", ".5f", key="mean_difference"),
+            Column("largest |Δ|", ".4f", key="largest_difference"),
+            Column("gap", ".4f"),
+            Column("label |Δ|", ".4f", key="label_difference"),
+            Column("faults", ",d"),
+        ]
+        rows: list[list[Value]] = [
+            [
+                f"{row.language}{' heldout' if row.heldout else ''} ({row.teacher})",
+                *(row.rows, row.equal_inputs, row.positions, row.first, row.shared, row.mean, row.largest, row.gap, row.label),
+                row.faults,
+            ]
+            for row in self.rows
+        ]
+        return Table(title="Audit", columns=columns, rows=rows, result=self._verdict(), facts={"sound": self.sound})
+
+    def _verdict(self) -> str:
+        wrong = [row for row in self.rows if not row.sound]
+        if not wrong:
+            return "sound: the teachers give every drawn row again"
+        shards = [shard for row in wrong for shard in row.faulty]
+        where = ", ".join(f"{row.language} ({row.teacher})" for row in wrong)
+        files = f"{shards[0]}{f' and {len(shards) - 1:,} more' if len(shards) > 1 else ''}" if shards else "the shards"
+        return f"not sound: {where}: remove {files}, and run `mergedistill predict` again"
 
 
 def audit(
@@ -70,13 +112,13 @@ def audit(
     tolerance: float | None = None,
     seed: int = 0,
     show_progress: bool = True,
-) -> list[Audited]:
-    """Make `rows` rows of a run's shards again and compare: a result for each teacher, language and split that they were drawn from.
+) -> AuditResult:
+    """Compute `rows` random rows of a run's shards again, and compare.
 
-    tolerance  of logits; by default that of the teacher's dtype in TOLERANCES. The mean difference may be a fifth of it.
-    seed       of the draw
+    tolerance  allowed difference of logits, by default that of the teacher's dtype in TOLERANCES. A fifth of it is allowed for the mean
+    seed       of the random choice of rows
 
-    A run without predictions, and one whose shards are not by their identity of this recipe and its teachers, is an InputError.
+    Raises InputError for a run without predictions, and for shards whose identity is not that of the recipe and its teachers.
     """
     recipe = run.recipe
     identities = {teacher.name: teacher_identity(run, teacher.name) for teacher in recipe.teachers}
@@ -99,63 +141,17 @@ def audit(
             teacher = load_teacher(recipe, name, teacher_map, identity)
             allowed = TOLERANCES[str(identity["dtype"])] if tolerance is None else tolerance
             for split in dict.fromkeys(splits[index] for index in own):
-                remade: list[_Row] = []
+                remade: list[RemadeRow] = []
                 for index in (index for index in own if splits[index] == split):
-                    remade += _make_again(units[index], drawn[index], teacher, recipe)
+                    remade += remake_rows(units[index], drawn[index], teacher, recipe)
                     bar.update(len(drawn[index]))
                 results.append(_audited(split, remade, teacher, teacher_map, recipe, allowed))
-    return results
-
-
-def draw_rows(sizes: Sequence[int], splits: Sequence[object], rows: int, seed: int) -> list[NDArray[np.int64]]:
-    """`rows` different rows of shards of these sizes: numbers of rows for each shard, increasing.
-
-    One of each split first (of as many as there are rows to draw), the others at random from all.
-    """
-    generator = np.random.default_rng(seed)
-    size_S, ends_S = np.array(sizes), np.cumsum(sizes)
-    first: list[int] = []
-    for split in dict.fromkeys(splits):
-        own_S = size_S * np.array([other == split for other in splits])
-        if own_S.any():
-            shard = generator.choice(len(sizes), p=own_S / own_S.sum())
-            first.append(int(ends_S[shard] - generator.integers(size_S[shard]) - 1))
-    others = generator.choice(ends_S[-1], size=min(rows + len(first), int(ends_S[-1])), replace=False)
-    chosen = [*generator.permutation(first), *others[~np.isin(others, first)]][:rows]
-    places = np.sort(np.array(chosen, dtype=np.int64))
-    return [places[(places >= end - size) & (places < end)] - (end - size) for size, end in zip(size_S, ends_S, strict=True)]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Row:
-    """A row as its shard has it, and the example that its article gives, in the teacher's ids; None: it gives no such window."""
-
-    shard: str
-    stored: dict[str, Any]
-    example: Example | None
-
-
-def _make_again(unit: Unit, numbers: NDArray[np.int64], teacher: LoadedTeacher, recipe: Recipe) -> Iterator[_Row]:
-    try:
-        rows = open_shard(unit.output).read().take(pa.array(numbers)).to_pylist()
-    except (pa.ArrowInvalid, OSError) as error:
-        reason = first_line(error)
-        raise storage_fault(unit.output, error) or InputError(
-            f"{unit.output}: is damaged ({reason}); remove it and run `mergedistill predict` again"
-        ) from None
-    wanted = {row["doc_id"] for row in rows}
-    groups = range(unit.first_row_group, unit.first_row_group + unit.row_groups)
-    articles = (article for article in read_articles(unit.corpus, groups) if article[0] in wanted)
-    tokenizer = teacher.vocabulary.tokenizer
-    examples = make_examples(articles, tokenizer, teacher.alphabet, recipe.examples, recipe.seed, Counter())
-    found = {(example.doc_id, example.window): example for example in examples}
-    for row in rows:
-        yield _Row(shard=unit.output, stored=row, example=found.get((row["doc_id"], row["window"])))
+    return AuditResult(rows=tuple(results))
 
 
 def _audited(
     split: tuple[str, str, bool],
-    rows: Sequence[_Row],
+    rows: Sequence[RemadeRow],
     teacher: LoadedTeacher,
     teacher_map: TeacherMap,
     recipe: Recipe,
@@ -163,8 +159,7 @@ def _audited(
 ) -> Audited:
     k = recipe.predict.top_k
     equal = [
-        row.example is not None and _same_inputs(row.stored, to_union(row.example, teacher_map, teacher.spelling), k)
-        for row in rows
+        row.example is not None and same_inputs(row.stored, to_union(row.example, teacher_map, teacher.spelling), k) for row in rows
     ]
     same = [row for row, is_equal in zip(rows, equal, strict=True) if is_equal]
     examples = [row.example for row in same if row.example is not None]
@@ -198,47 +193,5 @@ def _audited(
     )
 
 
-def _column(rows: Sequence[_Row], name: str, dtype: type[np.generic]) -> NDArray[Any]:
+def _column(rows: Sequence[RemadeRow], name: str, dtype: type[np.generic]) -> NDArray[Any]:
     return np.array([value for row in rows for value in row.stored[name]], dtype=dtype)
-
-
-def _same_inputs(row: dict[str, Any], example: Example, k: int) -> bool:
-    """Whether a row holds what the teacher must have been shown: an example in union ids; and a label for each of its masks."""
-    masked = len(example.mask_positions)
-    lengths = (len(row["label_logits"]), len(row["topk_ids"]), len(row["topk_logits"]))
-    fields = ("input_ids", "mask_positions", "label_ids")
-    return lengths == (masked, masked * k, masked * k) and all(
-        np.array_equal(row[field], getattr(example, field)) for field in fields
-    )
-
-
-HEADER = ("again", "rows", "inputs equal", "positions", "best id", "top k", "mean |Δ|", "largest |Δ|", "gap", "label |Δ|", "faults")
-
-
-def render(results: Sequence[Audited]) -> list[tuple[str, ...]]:
-    """The rows of a table under HEADER."""
-    return [
-        (
-            f"{result.language}{' heldout' if result.heldout else ''} ({result.teacher})",
-            f"{result.rows:,}",
-            f"{result.equal_inputs:,}",
-            f"{result.positions:,}",
-            f"{result.first:.2%}",
-            f"{result.shared:.2%}",
-            f"{result.mean:.5f}",
-            *(f"{value:.4f}" for value in (result.largest, result.gap, result.label)),
-            f"{result.faults:,}",
-        )
-        for result in results
-    ]
-
-
-def verdict(results: Sequence[Audited]) -> str:
-    """One line: what was found, and what to do."""
-    wrong = [result for result in results if not result.sound]
-    if not wrong:
-        return "sound: every row that was drawn is what its article and its teacher give again"
-    shards = [shard for result in wrong for shard in result.faulty]
-    where = ", ".join(f"{result.language} ({result.teacher})" for result in wrong)
-    files = f"{shards[0]}{f' and {len(shards) - 1:,} more' if len(shards) > 1 else ''}" if shards else "the shards"
-    return f"not sound: {where}: remove {files}, and run `mergedistill predict` again"

@@ -21,9 +21,10 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from data.articles import group_row_groups, open_article_shard, read_articles
+from data.atomic import write_atomically, write_text
 from data.examples import tokenise
 from data.recipe import Recipe
-from data.storage import join, require_files, resolve, write_text, write_whole
+from data.storage import join, require_files, resolve
 from pipeline.beam.progress import watch_files
 from pipeline.beam.staging import remove_staging, staging_folder
 from vocab.teacher_vocabulary import TeacherVocabulary
@@ -146,7 +147,7 @@ class WriteCounts(beam.DoFn):
     def process(self, element: tuple[Key, NDArray[np.int64]]) -> None:
         key, counts = element
         content = counts.astype("<i8").tobytes()
-        write_whole(_counts_file(self._folder, key), lambda out: out.write(content))
+        write_atomically(_counts_file(self._folder, key), lambda out: out.write(content))
 
 
 def _build(pipeline: beam.Pipeline, spans: Sequence[Span], folder: str) -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from data.atomic import replace_folder
 from data.recipe import Recipe
 from data.run import Run
-from data.storage import replace_folder
 from data.table import Column, Table, Value
 from pipeline.teacher.files import read_teachers
 from pipeline.token_counts import corpus_scales, count_tokens

@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from data.articles import open_article_shard, read_articles
+from data.atomic import replace_folder
 from data.manifest import listed_shards
 from data.piece_counts import count_pieces
 from data.recipe import Recipe
 from data.run import Run
 from data.shards import list_shards, read_shards
-from data.storage import replace_folder, require_files
+from data.storage import require_files
 from data.table import Column, Table, Value
 from pipeline.teacher.files import read_teachers
 from pipeline.token_counts import count_tokens

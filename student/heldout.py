@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 
+from data.atomic import write_text
 from data.shards import Shard
-from data.storage import write_text
 from data.table import Column, Table, Value
 from student.hardware import autocast
 from student.training.batch import GOLD_COLUMNS, TEACHER_COLUMNS, Batch, Columns, batch_bounds, make_batch

@@ -14,10 +14,11 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 from transformers import PreTrainedTokenizerFast
 
+from data.atomic import replace_folder
 from data.identity import fingerprint
 from data.recipe import Examples, Section, Student, Train
 from data.shards import list_shards, read_shards
-from data.storage import replace_folder, require_files
+from data.storage import require_files
 from data.table import Table
 from student.model import new_student, student_config
 from student.pretraining.text_source import GivenVocabulary, NewVocabulary, TextSource, prepare_text

@@ -4,10 +4,10 @@ import json
 import shutil
 from pathlib import Path
 
+from data.atomic import replace_folder
 from data.contract import HELDOUT, PREDICTIONS
 from data.recipe_file import save_recipe
 from data.run import Run
-from data.storage import replace_folder
 from data.table import Table
 from student.hardware import open_accelerator
 from student.heldout import Heldout, read_heldout, same_rows, score, score_table, write_heldout

@@ -9,7 +9,8 @@ from contextlib import contextmanager, suppress
 
 from pyarrow import fs
 
-from data.storage import join, resolve, write_text
+from data.atomic import write_text
+from data.storage import join, resolve
 from vocab.errors import InputError
 
 REPORT = "_prepare.json"  # readers that take a whole folder pass over names that begin with "_"

@@ -12,12 +12,12 @@ import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from data.articles import group_row_groups, open_article_shard, read_articles
+from data.atomic import write_text
 from data.contract import SCHEMA_VERSION, ShardPath
 from data.examples import Alphabet, gold_table, make_examples
 from data.identity import differences, file_fingerprint
 from data.recipe import Examples, Language
 from data.shards import write_shard
-from data.storage import write_text
 from student.pretraining.given_tokenizer import given_tokenizer, highest_id
 from student.pretraining.subwords import SMALLEST, NoWordsError, train_subwords
 from student.pretraining.wordpiece import train_wordpiece

@@ -11,8 +11,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from data.atomic import sync
 from data.identity import differences
-from data.storage import TEMPORARY_SUFFIX, sync
+from data.storage import TEMPORARY_SUFFIX
 from student.hf_folder import load_model, save_model
 from vocab.errors import InputError, first_line
 

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from data.storage import write_text
+from data.atomic import write_text
 
 FILE = "metrics.jsonl"
 

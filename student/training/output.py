@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from data.storage import TEMPORARY_SUFFIX, sync, write_text
+from data.atomic import sync, write_text
+from data.storage import TEMPORARY_SUFFIX
 from student.hf_folder import save_model
 from student.training.checkpoint import check_same_student, refuse_failed_writes
 from vocab.errors import InputError

@@ -46,7 +46,7 @@ def predict_all(units: tuple[Unit, ...], identity: Identity) -> None:
     table = pa.Table.from_pylist([ROW] * WINDOWS, schema=SCHEMA)
     counters = {"articles": 1000, "windows": WINDOWS, "masked_positions": WINDOWS}
     report = {"rows": WINDOWS, "masked_positions": WINDOWS, "seconds": 1.0, "computation": "0" * 32, "counters": counters}
-    with mock.patch("data.shards.ROW_GROUP_ROWS", 1), mock.patch("data.storage.sync"):  # nothing here must outlive a power cut
+    with mock.patch("data.shards.ROW_GROUP_ROWS", 1), mock.patch("data.atomic.sync"):  # nothing here must outlive a power cut
         for unit in units:
             write_shard(unit.output, table, identity=identity, unit=unit.facts(), report=report)
 

@@ -19,9 +19,10 @@ from data.recipe import Recipe
 from data.recipe_file import parse_recipe, save_recipe
 from data.run import Run
 from data.shards import leaf, list_shards, open_shard, read_shard, write_shard
-from pipeline.audit import audit, draw_rows, verdict
+from pipeline.audit import audit
 from pipeline.predict import predict
 from pipeline.teacher.label_agreement import Labels, compare_labels
+from pipeline.teacher.remade_rows import draw_rows
 from pipeline.vocabulary import make_vocabulary
 from tests.support.factories import article_shard, articles, save_teacher, two_language_recipe
 from vocab.errors import InputError
@@ -54,7 +55,7 @@ def test_a_sound_cache_passes_in_batches_of_another_shape(recipe: Recipe, clean:
         run = tmp_path
         make_vocabulary(Run(recipe=recipe, folder=run), show_progress=False)
         predict(Run(recipe=with_predict(recipe, dtype=dtype), folder=run), show_progress=False)
-    found = audit(Run(recipe=with_predict(recipe, dtype=dtype, tokens_per_batch=64), folder=run), rows=60, show_progress=False)
+    found = audit(Run(recipe=with_predict(recipe, dtype=dtype, tokens_per_batch=64), folder=run), rows=60, show_progress=False).rows
     assert [(row.teacher, row.language, row.heldout) for row in found] == [
         (f"bert-{language}", language, heldout) for language in ("en", "de") for heldout in (False, True)
     ]
@@ -62,7 +63,7 @@ def test_a_sound_cache_passes_in_batches_of_another_shape(recipe: Recipe, clean:
     assert all(row.sound and row.rows == row.equal_inputs and row.positions and row.first > 0.9 for row in found)
     assert not any(
         row.sound
-        for row in audit(Run(recipe=with_predict(recipe, dtype=dtype), folder=run), rows=8, tolerance=-1, show_progress=False)
+        for row in audit(Run(recipe=with_predict(recipe, dtype=dtype), folder=run), rows=8, tolerance=-1, show_progress=False).rows
     )
 
 
@@ -112,7 +113,8 @@ def test_a_damaged_cache_is_found_out(
                     column = pa.ListArray.from_arrays(pa.array(leaf(table[name])[1]), flat, type=kind)
                 table = table.set_column(SCHEMA.get_field_index(name), SCHEMA.field(name), column)
             write_shard(location, table, identity=shard.identity, unit=shard.unit, report=shard.report)
-    found = audit(Run(recipe=recipe, folder=run), rows=100, show_progress=False)
+    result = audit(Run(recipe=recipe, folder=run), rows=100, show_progress=False)
+    found = result.rows
     sound = {(row.language, row.heldout): row.sound for row in found}
     assert sound == {("en", False): True, ("en", True): True, ("de", False): False, ("de", True): True}
     german = found[2]
@@ -120,7 +122,7 @@ def test_a_damaged_cache_is_found_out(
     assert (german.equal_inputs < german.rows) == (damage in (off_by_one, other_gold, without_labels))
     assert all("teacher=bert-de" in shard for shard in german.faulty)
     assert bool(german.faulty) != (damage is shifted)
-    assert "not sound: de (bert-de)" in verdict(found)
+    assert "not sound: de (bert-de)" in result.table().result
 
 
 def test_labels_of_other_weights_under_a_forged_identity_are_found_out(recipe: Recipe, clean: Path, tmp_path: Path) -> None:
@@ -142,7 +144,7 @@ def test_labels_of_other_weights_under_a_forged_identity_are_found_out(recipe: R
                 one.identity["teacher.weights"] for one in genuine.values() if one.path.teacher == shard.path.teacher
             )}  # fmt: skip
             write_shard(location, open_shard(location).read(), identity=identity, unit=shard.unit, report=shard.report)
-    found = audit(Run(recipe=recipe, folder=run), rows=20, show_progress=False)
+    found = audit(Run(recipe=recipe, folder=run), rows=20, show_progress=False).rows
     assert [(row.sound, row.equal_inputs == row.rows) for row in found] == [(False, True)] * 2 + [(True, True)] * 2
 
 
