@@ -34,8 +34,8 @@ from vocab.errors import InputError
 
 WRITE_BIG = "import sys; from data.atomic import write_atomically; write_atomically(sys.argv[1], lambda out: out.write(bytes(25_000_000)))"
 PREDICT = (
-    "import sys; from pathlib import Path; from data.recipe_file import load_recipe; from pipeline.predict import predict;"
-    "predict(load_recipe(sys.argv[1]), Path(sys.argv[2]), show_progress=False)"
+    "import sys; from pathlib import Path; from data.recipe_file import load_recipe; from pipeline.predict import predict; from data.run import Run;"
+    "predict(Run(recipe=load_recipe(sys.argv[1]), folder=Path(sys.argv[2])), show_progress=False)"
 )
 
 
@@ -100,8 +100,8 @@ def test_the_whole_way_from_and_to_a_bucket(store: ObjectStore, tmp_path: Path) 
     assert len(before.items() - computations(predictions).items()) == 1
     assert validate(predictions, workers=1).exit_code == 0
     assert report_vocabulary(Run(recipe=recipe, folder=run), show_progress=False).counted == "predictions"
-    train_student(recipe, run, progress=False)
-    assert len(evaluate_student(recipe, run).scores) == 2
+    train_student(Run(recipe=recipe, folder=run), progress=False)
+    assert len(evaluate_student(Run(recipe=recipe, folder=run)).scores) == 2
     assert not (run / "predictions").exists()
 
 
@@ -112,7 +112,7 @@ def test_a_uri_with_options_reaches_worker_processes(store: ObjectStore, tmp_pat
     assert launch(recipe, tmp_path / "run").computed == 0
     assert len(store.names("shards/run")) == 14
     assert validate(f"s3://shards/run/predictions?{store.options}", workers=1).exit_code == 0
-    train_student(recipe, tmp_path / "run", progress=False)
+    train_student(Run(recipe=recipe, folder=tmp_path / "run"), progress=False)
 
 
 def test_prepare_reads_and_writes_a_bucket(store: ObjectStore, tmp_path: Path) -> None:

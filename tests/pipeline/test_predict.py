@@ -138,9 +138,9 @@ def test_kill_minus_9_loses_only_units_in_flight(recipe: Recipe, undisturbed: Pa
     program = (
         "import sys; from pathlib import Path; import time; import pipeline.teacher.label_unit as stage;"
         "from data.recipe_file import load_recipe;"
-        "from pipeline.predict import predict; label = stage.label_unit;\n"
+        "from pipeline.predict import predict; from data.run import Run; label = stage.label_unit;\n"
         "def slow(*arguments):\n    time.sleep(0.2); return label(*arguments)\n"  # so that a kill falls between units
-        "stage.label_unit = slow; predict(load_recipe(sys.argv[1]), Path(sys.argv[2]), show_progress=False)"
+        "stage.label_unit = slow; predict(Run(recipe=load_recipe(sys.argv[1]), folder=Path(sys.argv[2])), show_progress=False)"
     )
     command = [sys.executable, "-c", program, str(tmp_path / "recipe.toml"), str(run)]
     finished: dict[str, str] = {}

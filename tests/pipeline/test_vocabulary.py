@@ -65,7 +65,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Recipe, Path]:
 def test_the_student_learns_from_a_cache_that_a_fifth_teacher_joined(run: tuple[Recipe, Path]) -> None:
     recipe, folder = run
     report_vocabulary(Run(recipe=recipe, folder=folder), show_progress=False)
-    result = train_student(recipe, folder, "five", progress=False)
+    result = train_student(Run(recipe=recipe, folder=folder), "five", progress=False)
     assert result.steps == 4
     shards = read_shards(list_shards(str(folder / "predictions")))
     assert {shard.path.teacher for shard in shards} == {"bert-en", "bert-de", *KINDS}

@@ -8,6 +8,7 @@ import pytest
 import torch
 from transformers import AutoModelForMaskedLM, AutoTokenizer
 
+from data.atomic import replace_folder
 from data.contract import ShardPath
 from data.identity import shard_identity
 from data.manifest import write_manifest
@@ -15,7 +16,6 @@ from data.recipe import Recipe, Student
 from data.recipe_file import load_recipe
 from data.run import Run
 from data.shards import Shard, leaf, list_shards, open_shard, read_shards, write_shard
-from data.storage import replace_folder
 from student.heldout import Score, mean_rdt, relative_deviation, score
 from student.model import new_student
 from student.train_student import evaluate_student, student_table, train_student

@@ -127,7 +127,7 @@ FRESH = ("--out", "fresh")
 PREPARE = ("prepare", "--language", "en", *FRESH)
 CASES = [
     setting("train.stepz", "3", "recipe: unknown key", "unknown key 'train.stepz'; did you mean 'steps'?", "vocab", *RUN),
-    Case("missing teacher folder", lambda f: shutil.rmtree(f / "teachers/en"), ("vocab", "recipe.toml", *FRESH), "is no folder"),
+    Case("missing teacher folder", lambda f: shutil.rmtree(f / "teachers/en"), ("vocab", "recipe.toml", *FRESH), "is not a folder"),
     Case(
         "teacher is not a masked LM",
         classifier,

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from data.atomic import replace_folder
 from data.recipe import Recipe
 from data.recipe_file import parse_recipe
 from data.run import Run
 from data.shards import list_shards, open_shard, read_shards
-from data.storage import replace_folder
 from pipeline.predict import PredictResult, predict
 from pipeline.teacher.files import teacher_folder
 from vocab.folder import build_vocabulary

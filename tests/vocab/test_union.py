@@ -155,7 +155,7 @@ def test_a_teacher_must_be_a_masked_lm_with_a_mask_token(tmp_path: Path) -> None
 def test_missing_teachers_are_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"teacher 'bert-de': model './teachers/de' is not a folder"):
         model_folder("./teachers/de", base=tmp_path, name="bert-de")
-    with pytest.raises(InputError, match=r"no folder .* and the Hub gave none"):
+    with pytest.raises(InputError, match=r"not a folder .* and the Hub gave none"):
         model_folder("teachers/de", base=tmp_path, name="bert-de")
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match=r"holds no config.json"):
