@@ -5,14 +5,12 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import PurePosixPath
 
-# isort: split
-from pipeline.beam.launch import run_pipeline, users_mistake  # first: it quiets the import of Beam
-
-# isort: split
 import apache_beam as beam
 
 from data.manifest import QUARANTINE
 from data.storage import expand, join, without_options
+from pipeline.beam.job_errors import users_mistake
+from pipeline.beam.launch import run_pipeline
 from pipeline.beam.progress import watch_staging
 from pipeline.beam.staging import lock_folder, publish, recover, remove_staging, staging_folder
 from pipeline.corpus.corpus_file import corpus_files, stem

@@ -1,7 +1,7 @@
 """How often each token of each teacher occurs in the corpora that it reads: a Beam job over row groups of the article shards.
 
-Create(spans) | Reshuffle | CountTokens | sum by (teacher, language) | WriteCounts. The result passes through files in a staging
-folder, since workers may be other processes or machines. Legend: V ids of one teacher.
+Create(spans) | Reshuffle | CountTokens | sum by (teacher, language) | WriteCounts. The results are files in a staging folder, because
+workers may be other processes or machines. Legend: V ids of one teacher.
 """
 
 import itertools
@@ -11,10 +11,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-# isort: split
-from pipeline.beam.launch import run_pipeline, users_mistake  # first: it quiets the import of Beam
-
-# isort: split
 import apache_beam as beam
 import numpy as np
 from numpy.typing import NDArray
@@ -25,29 +21,33 @@ from data.atomic import write_atomically, write_text
 from data.examples import tokenise
 from data.recipe import Recipe
 from data.storage import join, require_files, resolve
+from pipeline.beam.job_errors import users_mistake
+from pipeline.beam.launch import run_pipeline
 from pipeline.beam.progress import watch_files
 from pipeline.beam.staging import remove_staging, staging_folder
 from vocab.teacher_vocabulary import TeacherVocabulary
 
-_TOKENS_PER_SUM = 1 << 20  # gathered before they are counted: an array of V zeros an article would cost more than its tokens
+_TOKENS_PER_SUM = (
+    1 << 20
+)  # tokens that are gathered before they are counted: an array [V] for each article would cost more than its tokens
 
 Key = tuple[str, str]  # (teacher, language)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Span:
-    """A run of row groups of one article shard, to be counted under one teacher."""
+    """A run of row groups of one article shard, whose tokens are counted with one teacher."""
 
     teacher: str
     language: str
     size: int  # V: rows of the teacher's head
     location: str
-    row_groups: tuple[int, int]  # first, number
-    first_article: int  # its place in the language's corpus
+    row_groups: tuple[int, int]  # first row group, number of row groups
+    first_article: int  # its number in the corpus of the language
     articles: int
     corpus_articles: int
-    wanted_articles: int  # of the corpus
-    mark: str  # location of an empty file that says it is done
+    wanted_articles: int  # number of articles of the corpus that are counted
+    mark: str  # location of an empty file that marks the span as done
 
 
 def count_tokens(
@@ -59,11 +59,13 @@ def count_tokens(
     show_progress: bool = True,
     staging: str | None = None,
 ) -> dict[Key, NDArray[np.int64]]:
-    """(teacher, language) → occurrences of each id [V] in the language's corpus, special tokens that a model would add left out.
+    """(teacher, language) → occurrences of each id [V] in the corpus of the language, without added special tokens.
 
-    `articles` of each corpus are counted, spread evenly over it by place; 0: all. The counts are the same on any runner with any
-    number of workers. `staging` is a folder or URI that launcher and workers reach (by default the system's place for temporary
-    files, which is right on one machine); nothing is left in it. A corpus that matches no file is an InputError.
+    articles  of each corpus that are counted, spread evenly; 0: all
+    staging   a folder or URI that the launcher and all workers can reach, by default the system's temporary folder, which is enough on
+              one machine; nothing is left in it
+
+    The counts are the same on any runner with any number of workers. Raises InputError for a corpus without files.
     """
     languages = dict.fromkeys(language for teacher in teachers for language in recipe.teacher(teacher.name).languages)
     corpora = {language: _corpus(recipe, language) for language in languages}
@@ -74,7 +76,7 @@ def count_tokens(
         spans = [*_spans(recipe, teachers, corpora, articles, folder)]
         with watch_files([span.mark for span in spans], description="count tokens", unit="span", show=show_progress):
             run_pipeline(lambda pipeline: _build(pipeline, spans, folder), beam_args)
-        counted = {(span.teacher, span.language) for span in spans}  # an empty corpus has no span
+        counted = {(span.teacher, span.language) for span in spans}  # an empty corpus has no spans
         return {
             key: _read_counts(folder, key) if key in counted else np.zeros(len(teacher.pieces), dtype=np.int64)
             for teacher in teachers
@@ -87,15 +89,15 @@ def count_tokens(
 
 
 def corpus_scales(recipe: Recipe, articles: int) -> dict[str, float]:
-    """Per language, the corpus' articles by those that `count_tokens` counts: 1 where it counts all. Reads footers alone."""
+    """For each language, the articles of its corpus divided by those that `count_tokens` counts. Reads only footers."""
     totals = {language: sum(sum(rows) for _, rows in _corpus(recipe, language)) for language in recipe.corpora}
     return {language: total / articles if 0 < articles < total else 1.0 for language, total in totals.items()}
 
 
 def pick_articles(first: int, count: int, total: int, wanted: int) -> NDArray[np.int64]:
-    """Which of the articles first … first + count − 1 of a corpus of `total` are counted: `wanted` of all, spread evenly; 0: all.
+    """The articles that are counted among the articles first … first + count − 1 of a corpus of `total`.
 
-    Returns their places within the run, increasing.
+    `wanted` articles of the corpus are counted, spread evenly; 0: all. Returns places relative to `first`, increasing.
     """
     if wanted == 0 or wanted >= total:
         return np.arange(count)
@@ -123,7 +125,7 @@ class CountTokens(beam.DoFn):
 
 
 def count_ids(articles: Iterable[tuple[str, str]], tokenizer: Any, size: int) -> NDArray[np.int64]:
-    """Occurrences of each id [`size`] in (doc_id, text) articles, under a fast tokenizer's backend (tokenizers.Tokenizer)."""
+    """Occurrences of each id [`size`] in (doc_id, text) articles, with the backend of a fast tokenizer (tokenizers.Tokenizer)."""
     total = np.zeros(size, dtype=np.int64)
     held: list[NDArray[np.int64]] = []
     tokens = 0
@@ -162,7 +164,7 @@ def _build(pipeline: beam.Pipeline, spans: Sequence[Span], folder: str) -> None:
 
 
 def _sum(parts: Iterable[NDArray[np.int64]]) -> Any:
-    """The sum of arrays; 0 of none. New each time: what Beam hands in may not be changed."""
+    """The sum of arrays, 0 if there are none. A new array, because Beam does not allow changes of its arguments."""
     total: Any = 0
     for part in parts:
         total = total + part

@@ -1,4 +1,4 @@
-"""The report on a run's vocabulary: what training shows, the tokenizer restricted to that, and how well each way to tokenize agrees."""
+"""The report on a run's vocabulary: the pieces that training shows, a tokenizer of only those, and how well tokenizers agree."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -29,23 +29,23 @@ from vocab.routed import load_routed
 from vocab.student_tokenizer import student_tokenizer
 from vocab.union import TeacherMap, Union
 
-CHARACTERS = 400_000  # of each language's text that the tokenizers are compared on
+CHARACTERS = 400_000  # of text for each language, on which tokenizers are compared
 
 Counts = dict[tuple[str, str], NDArray[np.int64]]  # (teacher, language) → how often each union id occurs [V]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class VocabularyReport:
-    """What the report says, beside its pictures."""
+    """The content of the report, except for its pictures."""
 
-    counted: str  # where the counts are from: the predictions, or the corpora
-    pieces: int  # of the union
-    trained: int  # of these, pieces that training shows at least `min_count` times: the restricted tokenizer's
+    counted: str  # what was counted: the predictions, or the corpora
+    pieces: int  # number of pieces of the union
+    trained: int  # of these, pieces that training shows at least `min_count` times; the restricted tokenizer has only them
     min_count: int
     agreement: tuple[Agreement, ...]
 
     def table(self, folder: Path) -> Table:
-        """A row for each language and teacher: how far the ways to tokenize agree. `folder` is RUN/vocab."""
+        """A row for each language and teacher: how often the tokenizers agree. `folder` is RUN/vocab."""
         return Table(
             title="Tokenizers compared",
             columns=_agreement_columns(),
@@ -116,7 +116,7 @@ def report_vocabulary(run: Run, *, beam_args: Sequence[str] = (), show_progress:
 
 
 def sample_texts(recipe: Recipe, language: str) -> Iterator[str]:
-    """Articles of a language, the held-out ones where there are any: from each file and row group alike, CHARACTERS in all."""
+    """Articles of a language (held-out ones if there are any), equally from each file and row group, with CHARACTERS in total."""
     pattern = recipe.heldout.get(language, recipe.corpora[language])
     files = require_files(recipe.locate_files(pattern), f"corpus of '{language}'")
     groups = [(file, group) for file in files for group in range(open_article_shard(file).metadata.num_row_groups)]
@@ -132,7 +132,7 @@ def sample_texts(recipe: Recipe, language: str) -> Iterator[str]:
 def _count(
     run: Run, union: Union, maps: dict[str, TeacherMap], beam_args: Sequence[str], show_progress: bool
 ) -> tuple[Counts, str]:
-    """What training shows: counted in the predictions once predict has finished, before that in the corpora."""
+    """Count what training shows: in the predictions if predict has finished, else in the corpora."""
     recipe, predictions = run.recipe, run.predictions
     wanted = {(teacher.name, language) for teacher in recipe.teachers for language in teacher.languages}
     listed = listed_shards(predictions) or set()
@@ -140,7 +140,7 @@ def _count(
     shards = [shard for shard in shards if (shard.path.teacher, shard.path.language) in wanted]
     for shard in shards:
         if shard.identity["union"] != union.link(shard.path.teacher).fingerprint:
-            raise InputError(f"{shard.location}: made under another union vocabulary; expected the one in {run.vocabulary}")
+            raise InputError(f"{shard.location}: made with another union vocabulary; expected the one in {run.vocabulary}")
     if wanted <= {(shard.path.teacher, shard.path.language) for shard in shards}:
         with tqdm(total=len(shards), desc="count pieces", unit="shard", disable=not show_progress, leave=False, delay=1) as bar:
             return count_pieces(shards, union.size, on_shard=lambda: bar.update() and None), "predictions"

@@ -1,1 +1,1 @@
-"""What runs on Beam: runners and their options, progress, staging, and the steps of a job."""
+"""The parts of the pipeline that know Beam: runners, progress, staging, and the steps of a job."""

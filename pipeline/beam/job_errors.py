@@ -1,4 +1,4 @@
-"""What the exception that ends a Beam job means: a user's mistake, an engine that gave up, or a fault of ours."""
+"""The meaning of an exception that ends a Beam job: a user's mistake, an engine that gave up, or a bug of this project."""
 
 import errno
 import os
@@ -6,7 +6,7 @@ import re
 
 from vocab.errors import InputError
 
-# An exception that crosses from a worker to the launcher may survive only as the text of its traceback.
+# Of an exception in a worker, the launcher may get only the text of the traceback.
 _TRACEBACK = "Traceback (most recent call last)"
 _INPUT_ERROR = re.compile(r"^(?:[\w.]+\.)?InputError: (.+?)(?: \[while running '[^']*'\])?\s*$", re.MULTILINE)
 _OS_ERROR = re.compile(r"\w*Error: \[Errno (\d+)\] (.+?)(?: \[while running '[^']*'\])?\s*$", re.MULTILINE)
@@ -16,20 +16,20 @@ _REMEDIES = {
     errno.EROFS: "choose a folder that can be written to",
     errno.EACCES: "change the permissions or choose another folder",
 }
-# The modules that speak with an engine: what they raise tells of the engine, and not of the work it was given.
+# The modules that talk to an engine. Their exceptions are about the engine, not about the work.
 _ENGINE_MODULES = ("apache_beam.runners", "apache_beam.utils.subprocess_server", "distributed", "dask", "grpc")
 _FLINK_JOB = re.compile(r"^Pipeline \S+ failed in state \w+: ")
 
 
 class JobError(RuntimeError):
-    """A Beam job that its engine gave up, or that lost its engine. Finished work stands; the same command goes on from there."""
+    """The engine gave a job up, or was lost. Finished work is kept, and the same command continues from there."""
 
     def __init__(self, reason: str):
         super().__init__(f"the Beam job was given up: {reason}. Run the same command again; predict computes only what is missing")
 
 
 def users_mistake(error: Exception) -> InputError | None:
-    """The InputError that an exception stands for: one raised in a worker, a full or read-only disk, no Java. None for others."""
+    """An InputError if the user can correct the cause: one raised in a worker, a full or read-only disk, missing Java. Else None."""
     if isinstance(error, FileNotFoundError) and error.filename == "java":
         return InputError(
             "no 'java' on PATH; expected Java, which this runner's job server needs: install it, or give --job_server_java_launcher"
@@ -45,10 +45,10 @@ def users_mistake(error: Exception) -> InputError | None:
 
 
 def engine_failure(error: Exception) -> JobError | None:
-    """The JobError that an exception of the engine's own stands for. None for one that the pipeline's code raised in a worker."""
+    """A JobError if the exception comes from the engine. None if the pipeline's code raised it in a worker."""
     text = str(error).strip()
     if isinstance(error, LookupError | TypeError | AttributeError | AssertionError):
-        return None  # a fault of somebody's program, which its traceback tells best
+        return None  # a bug in a program, and its traceback is the best explanation
     if _TRACEBACK in text or not _raised_in(error).startswith(_ENGINE_MODULES):
         return None
     reason = _FLINK_JOB.sub("", text) or type(error).__name__

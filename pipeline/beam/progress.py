@@ -1,4 +1,4 @@
-"""Progress of a Beam job, on any runner: the launcher looks at what the workers have left on storage."""
+"""Progress of a Beam job, on any runner: the launcher looks for the files that workers have written."""
 
 import sys
 import threading
@@ -12,14 +12,17 @@ from data.storage import existing_files, resolve
 from vocab.errors import InputError
 
 POLL_SECONDS = 0.5
-LOG_SECONDS = 15.0  # where stderr is a log and not a terminal
+LOG_SECONDS = 15.0  # if stderr is a log and not a terminal
 
 
 @contextmanager
 def polled_bar(
     total: int, look: Callable[[], tuple[int, str]], *, description: str, unit: str, show: bool = True
 ) -> Iterator[None]:
-    """While the block runs, a bar on stderr with the rate and the time left. `look` gives (how much is done, a word on it)."""
+    """Show a bar on stderr, with the rate and the time left, while the block runs.
+
+    look  returns (how much is done, a short text for the end of the bar)
+    """
     stop = threading.Event()
     seconds = POLL_SECONDS if sys.stderr.isatty() else LOG_SECONDS
     with tqdm(total=total, desc=description, unit=unit, unit_scale=True, disable=not show, mininterval=seconds) as bar:
@@ -27,7 +30,7 @@ def polled_bar(
         def update() -> None:
             try:
                 done, word = look()
-            except (OSError, InputError):  # a file that is being replaced, or storage that does not answer now: look again later
+            except (OSError, InputError):  # a file is being replaced, or the storage does not answer now: look again later
                 return
             bar.set_postfix_str(word, refresh=False)
             bar.update(max(done - bar.n, 0))
@@ -47,7 +50,7 @@ def polled_bar(
 
 
 def watch_files(outputs: Sequence[str], *, description: str, unit: str, show: bool = True) -> AbstractContextManager[None]:
-    """The bar of a job that leaves a file for each of its parts: which of them are there."""
+    """The bar of a job that writes a file for each of its parts: it counts the files."""
     remaining = set(outputs)
 
     def look() -> tuple[int, str]:
@@ -58,7 +61,7 @@ def watch_files(outputs: Sequence[str], *, description: str, unit: str, show: bo
 
 
 def watch_staging(staging: str, sizes: Mapping[str, int], *, show: bool = True) -> AbstractContextManager[None]:
-    """The bar of `prepare`: bytes of input read of the parts {name: bytes} that are being staged."""
+    """The bar of `prepare`: bytes of input that were read, of the parts {name: bytes}."""
 
     def look() -> tuple[int, str]:
         position, parts = bytes_read(staging, sizes)
@@ -68,7 +71,7 @@ def watch_staging(staging: str, sizes: Mapping[str, int], *, show: bool = True) 
 
 
 def bytes_read(staging: str, sizes: Mapping[str, int]) -> tuple[int, int]:
-    """(bytes of input read so far, parts done) of the parts {name: bytes} that are being staged."""
+    """(bytes of input that were read so far, number of finished parts) of the parts {name: bytes}."""
     filesystem, path = resolve(staging)
     infos = filesystem.get_file_info(fs.FileSelector(path, allow_not_found=True))
     present = {info.base_name for info in infos}

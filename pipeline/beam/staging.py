@@ -1,4 +1,4 @@
-"""Staging folders: where a job's shards lie until the whole job is good, and the step that makes them visible."""
+"""Staging folders hold the shards of a job until all of it succeeded. Then `publish` makes the shards visible."""
 
 import fcntl
 import json
@@ -11,16 +11,19 @@ from pyarrow import fs
 
 from data.atomic import write_text
 from data.storage import join, resolve
-from vocab.errors import InputError
+from vocab.errors import InputError, first_line
 
-REPORT = "_prepare.json"  # readers that take a whole folder pass over names that begin with "_"
+REPORT = "_prepare.json"  # readers of folders ignore names that begin with "_"
 _STAGING = ".staging-"
-_PLAN = "publish.json"  # in the staging folder: the shards that are being moved
+_PLAN = "publish.json"  # in the staging folder: the list of shards that are being moved
 
 
 @contextmanager
 def lock_folder(out: str) -> Iterator[None]:
-    """Create `out` and keep other jobs out of it (on a local disk); a folder made here and left empty is removed again."""
+    """Create `out` and lock it against other jobs (on a local disk). A folder that was created here and is empty at the end is removed.
+
+    The lock is on the folder itself (flock): a lock file would keep the folder from being empty, and would stay after a kill.
+    """
     filesystem, path = resolve(out)
     kind = filesystem.get_file_info(path).type
     if kind == fs.FileType.File:
@@ -37,7 +40,7 @@ def lock_folder(out: str) -> Iterator[None]:
     handle = os.open(path, os.O_RDONLY)
     try:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)  # let go by the kernel, however the process ends
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the kernel releases the lock when the process ends
         except BlockingIOError:
             raise InputError(f"{out}: another prepare is writing here; wait for it, or choose another --out") from None
         yield
@@ -49,7 +52,7 @@ def lock_folder(out: str) -> Iterator[None]:
 
 
 def staging_folder(out: str) -> str:
-    """The location of a new staging folder in `out`."""
+    """Create a staging folder in `out`; returns its location."""
     staging = join(out, _STAGING + uuid.uuid4().hex)
     filesystem, path = resolve(staging)
     filesystem.create_dir(path)
@@ -59,7 +62,7 @@ def staging_folder(out: str) -> str:
 def remove_staging(staging: str) -> None:
     """Remove a staging folder and all in it."""
     filesystem, path = resolve(staging)
-    for _ in range(3):  # a worker that has not yet heard of the job's failure may still be creating files
+    for _ in range(3):  # a worker may still create files before it learns that the job failed
         with suppress(OSError):
             filesystem.delete_dir(path)
         if filesystem.get_file_info(path).type == fs.FileType.NotFound:
@@ -67,7 +70,7 @@ def remove_staging(staging: str) -> None:
 
 
 def recover(out: str) -> None:
-    """Remove what a killed job left: its staging folder, and shards that it had begun to publish."""
+    """Remove what a killed job left: its staging folder, and the shards of an unfinished `publish`."""
     filesystem, path = resolve(out)
     for info in filesystem.get_file_info(fs.FileSelector(path)):
         if info.type == fs.FileType.Directory and info.base_name.startswith(_STAGING):
@@ -80,7 +83,7 @@ def recover(out: str) -> None:
 
 
 def publish(staging: str, out: str, shards: Mapping[str, str], report: str) -> None:
-    """Move the shards {name in `out`: name in `staging`} and write the report last; a failure takes back what was moved."""
+    """Move the shards {name in `out`: name in `staging`}, then write the report. If this fails, moved shards are removed again."""
     filesystem, target = resolve(out)
     source = resolve(staging)[1]
     write_text(join(staging, _PLAN), json.dumps(list(shards)))
@@ -110,4 +113,4 @@ def _delete(out: str, names: Iterable[str]) -> None:
 
 
 def _reason(error: OSError) -> str:
-    return os.strerror(error.errno).lower() if error.errno else str(error).splitlines()[0]
+    return os.strerror(error.errno).lower() if error.errno else first_line(error)

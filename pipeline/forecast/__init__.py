@@ -1,1 +1,1 @@
-"""What an estimate rests on: a sample of articles, a trial of the teacher, FLOPs. Knows no Beam."""
+"""How `estimate` learns what predict will cost: a sample of articles, FLOPs by formula, a trial of the teacher. Knows no Beam."""

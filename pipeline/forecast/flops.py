@@ -1,10 +1,8 @@
-"""The model FLOPs of a masked LM, by formula from its configuration alone; a multiplication and an addition count as two.
+"""The model FLOPs of a masked LM, by formula from its configuration. A multiplication and an addition count as two.
 
-Encoder, a token: layers · (8 H² + 4 H I + 4 T H): the four projections of attention, the feed-forward block, and the scores with the
-weighted sum over T tokens. With I = 4 H this is the usual layers · (24 H² + 4 T H). Head, a masked position: 2 H E + 2 E V. Softmax,
-norms, activations, biases and look-ups count nothing, nor does what only some architectures have: the projection of factored
-embeddings, relative positions that are multiplied, the third matrix of a gated feed-forward block. The last feed-forward block counts
-in full, though the teacher pass may need it at masked positions only: these are FLOPs of the model, whoever runs it.
+Encoder, per token: layers · (8 H² + 4 H I + 4 T H), for the projections of attention, the feed-forward block and the attention over T
+tokens. Head, per masked position: 2 H E + 2 E V. Small terms are not counted (softmax, norms, activations, biases), nor is what only
+some architectures have: the projection of factored embeddings, relative positions, the third matrix of a gated feed-forward block.
 Legend: W windows, T tokens of a window, H hidden size, I intermediate size, E embedding size (H unless factored), V rows of the head.
 """
 
@@ -13,9 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.teacher.label_unit import BLOCK
+from pipeline.teacher.model import length_batches
+
 
 def encoder_flops(config: Any, tokens_W: NDArray[np.int64]) -> NDArray[np.float64]:
-    """FLOPs [W] of the encoder over windows of so many tokens each. `config` is a transformers configuration."""
+    """FLOPs [W] of the encoder over windows of these numbers of tokens. `config` is a transformers configuration."""
     hidden = config.hidden_size
     inner = next((size for name in ("intermediate_size", "hidden_dim") if (size := getattr(config, name, None))), 4 * hidden)
     a_token = config.num_hidden_layers * (8 * hidden**2 + 4 * hidden * inner + 4.0 * tokens_W * hidden)
@@ -26,3 +27,13 @@ def head_flops(config: Any) -> float:
     """FLOPs of the masked-LM head at one position."""
     embedding = getattr(config, "embedding_size", None) or config.hidden_size
     return float(2 * config.hidden_size * embedding + 2 * embedding * config.vocab_size)
+
+
+def padding_flops(config: Any, tokens_W: NDArray[np.int64], tokens_per_batch: int) -> float:
+    """FLOPs that the encoder spends on padding in a unit of these windows, in the batches that the teacher makes of them."""
+    padded_W = tokens_W.copy()
+    for start in range(0, len(tokens_W), BLOCK):
+        block = tokens_W[start : start + BLOCK]
+        for batch in length_batches(block.tolist(), tokens_per_batch):
+            padded_W[start + batch] = block[batch].max()
+    return float(encoder_flops(config, padded_W).sum() - encoder_flops(config, tokens_W).sum())

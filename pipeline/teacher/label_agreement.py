@@ -1,4 +1,4 @@
-"""How the labels of a shard agree with those that the teacher gives again: a plain function on arrays.
+"""Compares the labels of a shard with labels that the teacher computed again: a plain function on arrays.
 
 Logits are logarithms of probabilities. Legend: M masked positions, K top-k.
 """
@@ -13,7 +13,7 @@ from data.logits import LEVELS
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Labels:
-    """The labels of M masked positions, as a shard has them."""
+    """The labels of M masked positions, as in a shard."""
 
     gold_logits_M: NDArray[np.float16]
     ids_MK: NDArray[np.uint32]  # best first
@@ -22,24 +22,26 @@ class Labels:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LabelAgreement:
-    """What differs, for each masked position."""
+    """The differences for each masked position."""
 
     first_M: NDArray[np.bool_]  # the best id is the same
     shared_M: NDArray[np.int64]  # ids that are in both top k
-    sum_M: NDArray[np.float64]  # of the |logit differences| of these
-    largest_M: NDArray[np.float64]  # of the same
-    gap_M: NDArray[np.float64]  # how far an id that only one of them has stands above the other's last, at most; else 0
+    sum_M: NDArray[np.float64]  # sum of their |logit differences|
+    largest_M: NDArray[np.float64]  # largest of these differences
+    gap_M: NDArray[
+        np.float64
+    ]  # for ids in only one top k: how much larger their logit is than the last one of the other; 0 if never
     label_M: NDArray[np.float64]  # |difference| of the gold id's logits
 
     def within(self, tolerance: float) -> NDArray[np.bool_]:
-        """[M] Whether all logits agree, and an id that one of them misses is as likely as its last. NaN agrees with nothing."""
+        """[M] whether all logits agree, and ids in only one top k are about as likely as the last of the other. NaN never agrees."""
         return (self.largest_M <= tolerance) & (self.gap_M <= tolerance) & (self.label_M <= tolerance)
 
 
 def compare_labels(stored: Labels, again: Labels, *, eight_bit: bool = False) -> LabelAgreement:
     """Compare the labels of the same M positions with the same K.
 
-    eight_bit: the stored top k was rounded down to the levels of data.logits, and what that changed is no difference.
+    eight_bit: the stored top k was rounded down to the levels of data.logits. Differences from this rounding do not count.
     """
     size = len(stored.gold_logits_M)
     shared_M = np.zeros(size, dtype=np.int64)
@@ -64,9 +66,9 @@ def compare_labels(stored: Labels, again: Labels, *, eight_bit: bool = False) ->
 
 
 def _before_rounding(stored_MK: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The least and the greatest that each logit may have been before it was rounded down to its level."""
+    """The smallest and the largest value that each logit could have had before it was rounded down to its level."""
     depths = -LEVELS.astype(np.float64)  # increasing
     place_MK = np.searchsorted(depths, -stored_MK).clip(max=len(depths) - 1)
-    lower_MK = np.where(place_MK == len(depths) - 1, -np.inf, stored_MK)  # the last level takes all that lies below it
+    lower_MK = np.where(place_MK == len(depths) - 1, -np.inf, stored_MK)  # the last level includes everything below it
     upper_MK = np.where(np.isfinite(stored_MK), -depths[np.maximum(place_MK - 1, 0)], np.nan)
     return lower_MK, upper_MK

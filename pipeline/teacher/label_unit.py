@@ -1,4 +1,4 @@
-"""One unit of work, from its articles to its finished table and report: the pure step of stage 1.
+"""One unit of work, from its articles to its table and report. This step of stage 1 writes no files.
 
 Legend: M masked positions, K top-k.
 """
@@ -38,15 +38,15 @@ from vocab.errors import InputError, first_line
 from vocab.teacher_vocabulary import TeacherVocabulary
 from vocab.union import TeacherMap
 
-# On a CPU torch has no exception of its own for it.
+# torch has no exception type for this on a CPU.
 _OUT_OF_MEMORY = re.compile(r"can't allocate memory|ALLOC_FAILED|out of memory")
 _LOADING = threading.Lock()  # transformers changes global state of torch while it loads: two loads at once lose weights
-BLOCK = 1024  # windows that the teacher is given at once: enough of like length for full batches
+BLOCK = 1024  # windows that the teacher gets at once: enough windows of similar length for full batches
 
 
 @dataclass(frozen=True, kw_only=True)
 class Labelled:
-    """A unit with its labels: what becomes one shard."""
+    """A unit with its labels, which becomes one shard."""
 
     unit: Unit
     table: pa.Table  # the contract's schema
@@ -55,7 +55,7 @@ class Labelled:
 
 @dataclass(kw_only=True)
 class LoadedTeacher:
-    """What a worker holds of one teacher."""
+    """A teacher in the memory of a worker."""
 
     model: TeacherModel
     vocabulary: TeacherVocabulary
@@ -64,7 +64,7 @@ class LoadedTeacher:
     load_seconds: float
 
     def label(self, unit: Unit, teacher_map: TeacherMap, recipe: Recipe) -> "Labelled":
-        """`label_unit`, as a method: of a teacher that another process holds, only methods can be reached."""
+        """`label_unit` as a method: if another process has the teacher, only its methods can be called."""
         return label_unit(unit, self, teacher_map, recipe)
 
 
@@ -100,10 +100,10 @@ def load_teacher(recipe: Recipe, name: str, teacher_map: TeacherMap, identity: I
 
 
 def label_unit(unit: Unit, teacher: LoadedTeacher, teacher_map: TeacherMap, recipe: Recipe) -> Labelled:
-    """Read a unit's articles, mask them, run the teacher, remap to the union: one unit's whole table and report.
+    """Read a unit's articles, mask them, run the teacher, map its labels to the union: the complete table and report of a unit.
 
-    A thread ahead of the teacher reads, tokenises, masks and encodes; the teacher takes BLOCK windows at a time. Articles that the
-    tokenizer or the teacher fails on are set aside, with their reasons in the report; more than the recipe's share is an InputError.
+    A second thread reads, tokenises and masks in advance; the teacher gets BLOCK windows at a time. Articles on which the tokenizer or
+    the teacher fails are set aside, with the reason in the report. Raises InputError if they are more than the recipe's share.
     """
     started, clock = datetime.now(UTC), time.perf_counter()
     counters: Counter[str] = Counter()
@@ -114,7 +114,7 @@ def label_unit(unit: Unit, teacher: LoadedTeacher, teacher_map: TeacherMap, reci
     )
     tables: list[pa.Table] = [GOLD_SCHEMA.empty_table()]
     parts: list[TopK] = [no_labels(0, recipe.predict.top_k)]
-    lengths: list[int] = []  # in the teacher's tokens, as they are counted
+    lengths: list[int] = []  # of the windows, in the teacher's tokens
     ahead = ReadAhead(_blocks(examples, teacher_map, teacher.spelling), depth=2)
     try:
         for block, table in ahead:
@@ -136,20 +136,20 @@ def label_unit(unit: Unit, teacher: LoadedTeacher, teacher_map: TeacherMap, reci
         raise InputError(
             f"{unit.corpus}: teacher '{unit.teacher}' failed on {len(quarantine):,} of the {counters['articles']:,} articles of a unit, "
             f"the first '{doc_id}' ({reason}); expected at most predict.max_quarantined = {recipe.predict.max_quarantined:g} of them: "
-            "mend the articles or the teacher, or raise it"
+            "correct the articles or the teacher, or raise it"
         )
     seconds = time.perf_counter() - clock
     report = {
         "rows": gold.num_rows,
         "masked_positions": len(labels.gold_logits_M),
-        "loss": _mean(-labels.gold_logits_M.astype(np.float64)),  # nats a masked position
+        "loss": _mean(-labels.gold_logits_M.astype(np.float64)),  # in nats, mean over masked positions
         "mass_dropped": _mean(labels.dropped_M),
         "mass_merged": _mean(labels.merged_M),
         "seconds": round(seconds, 3),
         "tokens_per_second": round(counters["tokens"] / seconds, 1),
         "teacher_load_seconds": round(teacher.load_seconds, 3),
         "started": started.isoformat(timespec="milliseconds"),
-        "computation": uuid4().hex,  # a unit that was computed again would show another
+        "computation": uuid4().hex,  # a unit that is computed again gets another value
         "dtype": str(teacher.model.dtype).removeprefix("torch."),
         "device": str(teacher.model.device),
         "counters": dict(counters),
@@ -159,18 +159,18 @@ def label_unit(unit: Unit, teacher: LoadedTeacher, teacher_map: TeacherMap, reci
 
 
 def _blocks(examples: Iterator[Example], teacher_map: TeacherMap, spelling: Spelling) -> Iterator[tuple[list[Example], pa.Table]]:
-    """The examples, BLOCK at a time, and the gold columns of each block in union ids."""
+    """Blocks of BLOCK examples, each with its gold columns in union ids."""
     while block := [*islice(examples, BLOCK)]:
         yield block, gold_table([to_union(example, teacher_map, spelling) for example in block])
 
 
 def _label(block: list[Example], teacher: LoadedTeacher, recipe: Recipe, name: str, quarantine: dict[str, str]) -> TopK:
-    """The labels of a block's examples. Where the teacher fails, those of each article by itself; what fails alone joins `quarantine`."""
+    """The labels of a block. If the teacher fails, each article is tried alone; articles that fail are added to `quarantine`."""
     k, budget = recipe.predict.top_k, recipe.predict.tokens_per_batch
     try:
         return teacher.model.label(block, teacher.vocabulary.roles.pad, k, budget)
     except torch.AcceleratorError:
-        raise  # of the device, and not of an article: nothing works on it any more
+        raise  # the device failed, not an article: nothing works on it any more
     except Exception as error:
         reason = first_line(error)
         if isinstance(error, torch.OutOfMemoryError | MemoryError) or _OUT_OF_MEMORY.search(str(error)):
@@ -187,7 +187,7 @@ def _label(block: list[Example], teacher: LoadedTeacher, recipe: Recipe, name: s
 def _set_aside(
     gold: pa.Table, labels: TopK, tokens: NDArray[np.int64], maskings: int, quarantine: dict[str, str], counters: Counter[str]
 ) -> tuple[pa.Table, TopK]:
-    """Without the rows of articles that failed; those with a label that is not finite join `quarantine`."""
+    """Remove the rows of failed articles. Articles with a label that is not finite are added to `quarantine`."""
     masked = pc.list_value_length(gold["mask_positions"]).to_numpy()
     rows_M = np.repeat(np.arange(gold.num_rows), masked)
     doc_ids = gold["doc_id"].to_pylist()
@@ -209,7 +209,7 @@ def _mean(values_M: NDArray[Any]) -> float:
 
 
 def contract_table(gold: pa.Table, labels: TopK, precision: str = "float16") -> pa.Table:
-    """The contract's table of gold columns in union ids, and their labels in the same order; precision: predict.logits of the recipe."""
+    """The contract's table, from gold columns in union ids and labels in the same order. precision: predict.logits of the recipe."""
     masked = pc.list_value_length(gold["mask_positions"]).to_numpy().astype(np.int64)
     ids_MK, logits_MK = (labels.ids_MK, labels.logits_MK) if precision == "float16" else in_steps(labels.ids_MK, labels.logits_MK)
     k = ids_MK.shape[1]

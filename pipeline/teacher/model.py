@@ -1,10 +1,8 @@
-"""A teacher: a masked LM that labels masked examples, its head applied at masked positions only.
+"""A teacher: a masked LM that labels masked examples. Its head runs only at masked positions.
 
 Legend: B batch, T tokens, H hidden size, M masked positions, V rows of the head, K top-k.
 """
 
-import ctypes
-import os
 import threading
 from collections.abc import Sequence
 from itertools import chain
@@ -16,38 +14,36 @@ import torch
 from numpy.typing import NDArray
 
 from data.examples import Example
-from pipeline.teacher.cpu_tuning import pack_linears
+from pipeline.teacher.cpu_tuning import keep_freed_memory, pack_linears
 from pipeline.teacher.topk import Candidates, Remap, TopK, no_labels, take_positions
 from vocab.errors import InputError, first_line
 from vocab.union import TeacherMap
 
-# Large pages for large tensors, if the kernel gives them. torch reads this when it makes its first tensor: after that it does nothing.
-os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
-# Layers of attention and, after it, a feed-forward block at each position alone; the last one of a model leads to the head.
+# Layers of attention, followed by a feed-forward block for each position. After the last one comes the head.
 _BERT_LAYERS = ("BertLayer", "RobertaLayer", "XLMRobertaLayer", "CamembertLayer", "ElectraLayer", "RoFormerLayer")
 
 
 class TeacherModel:
-    """A masked LM in memory, and its map into the union."""
+    """A masked LM in memory, with its map into the union."""
 
     def __init__(self, folder: Path, name: str, teacher_map: TeacherMap, dtype: str):
-        """Load from a local folder. A checkpoint without a trained masked-LM head is an InputError."""
+        """Load from a local folder. Raises InputError for a checkpoint without a trained masked-LM head."""
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.dtype = choose_dtype(dtype, self.device)
         self.model = load_masked_lm(folder, name).to(self.device, self.dtype)
         if self.device.type == "cpu":
-            _keep_freed_memory()
+            keep_freed_memory()
             for weight in chain(self.model.parameters(), self.model.buffers()):
-                weight.data = weight.data.clone()  # what was loaded are pages of the file, and would change with it
+                weight.data = weight.data.clone()  # loaded weights are pages of the file, and would change with the file
             pack_linears(self.model, tokens=4096)
         self.remap = Remap(teacher_map, self.device)
-        self._batch = threading.local()  # runners may label on several threads of one process with one model
+        self._batch = threading.local()  # a runner may use one model in several threads of a process
         _last_mixing(self.model).register_forward_hook(self._gather)
 
     def _gather(self, _module: Any, _inputs: Any, output: Any) -> Any:
-        """Where positions look at each other no more: keep the hidden states at masked ones only, [B, T, H] → [1, M, H].
+        """A hook after the last module that mixes positions: keep the hidden states only at masked positions, [B, T, H] → [1, M, H].
 
-        At V = 119,547 the head at every position would cost more than the encoder. As a hook it holds for every architecture.
+        At V = 119,547 the head at every position would cost more than the encoder. A hook works for every architecture.
         """
         if isinstance(output, tuple):
             return (output[0].flatten(0, 1)[self._batch.places_M].unsqueeze(0), *output[1:])
@@ -58,8 +54,8 @@ class TeacherModel:
     def label(self, examples: Sequence[Example], pad: int, k: int, tokens_per_batch: int) -> TopK:
         """The labels of all masked positions of the examples, in the order of the examples.
 
-        Batches are made of examples of like length under a token budget (padding included), so the result depends on the
-        examples alone and not on how they came. Nothing waits for the device before the last batch is on its way.
+        Batches have examples of similar length under a token budget, padding included. So the result depends only on the examples, not
+        on their order. Nothing waits for the device before the last batch was sent to it.
         """
         if not examples:
             return no_labels(0, k)
@@ -83,15 +79,15 @@ class TeacherModel:
         return self.remap.candidates(output.logits[0], self._send(gold_M), k)
 
     def _send(self, array: NDArray[np.int64]) -> torch.Tensor:
-        """An array on the teacher's device; a copy to a GPU goes on while this thread makes the next."""
+        """Copy an array to the teacher's device. A copy to a GPU runs while this thread prepares the next array."""
         tensor = torch.from_numpy(array)
         return tensor.pin_memory().to(self.device, non_blocking=True) if self.device.type == "cuda" else tensor
 
 
 def _last_mixing(model: Any) -> torch.nn.Module:
-    """The last module in which positions look at each other: the last layer's attention where BERT's layers are known, else the encoder.
+    """The last module that mixes positions: the attention of the last layer if its type is known, else the encoder.
 
-    What follows works on each position alone, so that the last feed-forward block, too, is needed at masked positions only.
+    Everything after it works on each position separately, so the last feed-forward block runs only at masked positions too.
     """
     layers = [module for module in model.modules() if type(module).__name__ in _BERT_LAYERS]
     found: torch.nn.Module = layers[-1].attention if layers else model.base_model
@@ -99,7 +95,7 @@ def _last_mixing(model: Any) -> torch.nn.Module:
 
 
 def length_batches(lengths: Sequence[int], tokens_per_batch: int) -> list[NDArray[np.int64]]:
-    """Indices in batches of like length; batch size × longest length ≤ the budget (a single longer one is a batch of its own)."""
+    """Indices in batches of similar length: batch size × longest length ≤ the budget. A longer example is a batch of its own."""
     order = np.argsort(np.asarray(lengths, dtype=np.int64), kind="stable")[::-1]
     batches, start = [], 0
     while start < len(order):
@@ -110,7 +106,7 @@ def length_batches(lengths: Sequence[int], tokens_per_batch: int) -> list[NDArra
 
 
 def choose_dtype(dtype: str, device: torch.device) -> torch.dtype:
-    """The recipe's dtype; "auto" is bfloat16 where the hardware multiplies it (CUDA from Ampere on, CPUs with AMX), else float32."""
+    """The recipe's dtype. "auto" is bfloat16 if the hardware multiplies it (CUDA from Ampere on, CPUs with AMX), else float32."""
     if dtype != "auto":
         return torch.float32 if dtype == "float32" else torch.bfloat16
     native = (
@@ -120,14 +116,14 @@ def choose_dtype(dtype: str, device: torch.device) -> torch.dtype:
 
 
 def load_masked_lm(folder: Path, name: str) -> Any:
-    """The model in eval mode. Weights that the checkpoint lacks would be random: that is an InputError."""
+    """Load the model in eval mode. Raises InputError if weights are missing, because they would be random."""
     from transformers import AutoModelForMaskedLM
     from transformers.utils import logging
 
-    logging.disable_progress_bar()  # a bar a worker a model would drown the one that counts units
+    logging.disable_progress_bar()  # a bar for each model and worker would hide the bar that counts units
     try:
         model, loading = AutoModelForMaskedLM.from_pretrained(folder, output_loading_info=True, dtype=torch.float32)
-    except Exception as error:  # a damaged file makes each format's reader raise an exception of its own
+    except Exception as error:  # for a damaged file, the reader of each format raises its own type of exception
         raise InputError(f"teacher '{name}': {folder} cannot be loaded: {first_line(error)}") from None
     missing = sorted(loading["missing_keys"])
     if missing:
@@ -136,15 +132,3 @@ def load_masked_lm(folder: Path, name: str) -> Any:
             "masked-LM head was trained: save it with AutoModelForMaskedLM"
         )
     return model.eval()
-
-
-def _keep_freed_memory() -> None:
-    """Let the C library keep what a batch frees for the next one, instead of giving it back and faulting it in again.
-
-    A batch's tensors are of tens of megabytes. A C library without mallopt (not glibc) does as it did.
-    """
-    trim_threshold, mmap_threshold = -1, -3  # malloc.h
-    libc = ctypes.CDLL(None)
-    if hasattr(libc, "mallopt"):
-        libc.mallopt(mmap_threshold, 1 << 30)
-        libc.mallopt(trim_threshold, (1 << 31) - 1)

@@ -1,4 +1,4 @@
-"""The plan: which units of work a recipe asks for, and which of them are already on disk."""
+"""The plan: the units of work of a recipe, and those that are finished already."""
 
 import hashlib
 from collections.abc import Iterable, Mapping
@@ -16,9 +16,9 @@ from data.shards import Shard, check_identity, list_shards, read_shard
 from data.storage import map_files, require_files, resolve, split
 from vocab.errors import InputError
 
-_TAIL = 1 << 16  # bytes at a file's end that nearly always hold its whole footer: one request
+_TAIL = 1 << 16  # bytes at the end of a file that nearly always include its footer: one request is enough
 
-Footer: TypeAlias = tuple[str, list[int]]  # of an input shard: its fingerprint, and the rows of each row group
+Footer: TypeAlias = tuple[str, list[int]]  # of an input shard: its fingerprint, and the number of rows in each row group
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,7 +34,7 @@ class Unit:
     output: str  # location of the shard it becomes
 
     def facts(self) -> dict[str, Any]:
-        """What the shard's footer says of its unit: nothing that depends on where the files lie."""
+        """The unit in the footer of its shard. Nothing in it depends on the folders of the files."""
         facts = asdict(self)
         del facts["output"]
         facts["corpus"] = split(self.corpus)[1]
@@ -43,11 +43,11 @@ class Unit:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
-    """All units of a recipe (of the teachers asked for), and those that no file holds yet."""
+    """All units of a recipe (of some or all teachers), and those that have no file yet."""
 
     units: tuple[Unit, ...]
     missing: tuple[Unit, ...]
-    finished_shards: tuple[Shard, ...]  # of the units that are there: footers read, identities checked
+    finished_shards: tuple[Shard, ...]  # the finished units: their footers were read, their identities checked
 
     @property
     def finished(self) -> int:
@@ -90,7 +90,7 @@ def make_plan(run: Run, identities: Mapping[str, Identity]) -> Plan:
 def _units(
     recipe: Recipe, predictions: str, corpora: Mapping[str, str], teachers: Iterable[str], footers: dict[str, Footer]
 ) -> list[Unit]:
-    """The units of all teachers over one kind of corpora. `footers` holds what has been read of input shards, and is added to."""
+    """The units of all teachers for training corpora or for held-out corpora. `footers` caches the footers of input shards."""
     units = []
     for teacher in teachers:
         for language in recipe.teacher(teacher).languages:
@@ -118,7 +118,7 @@ def _units(
 
 
 def _by_name(files: list[str], language: str) -> dict[str, str]:
-    """Input shards by the name that their units' files begin with."""
+    """Input shards by the name with which the files of their units begin."""
     named: dict[str, str] = {}
     for location in files:
         stem = split(location)[1].removesuffix(".parquet")
@@ -132,10 +132,10 @@ def _by_name(files: list[str], language: str) -> dict[str, str]:
 
 
 def _footer(location: str) -> Footer:
-    """An input shard's fingerprint and rows, from its footer alone.
+    """The fingerprint and rows of an input shard, from only its footer.
 
-    The footer holds sizes, offsets and statistics of every column, and in shards of `mergedistill prepare` a sha256 of the articles.
-    In Parquet from elsewhere an edit that keeps all compressed sizes and bounds goes unseen: the price of planning without a scan.
+    The footer has sizes, offsets and statistics of every column, and in shards of `mergedistill prepare` a sha256 of the articles. In
+    other Parquet files, a change that keeps all compressed sizes and statistics is not noticed: a plan does not read the files.
     """
     metadata = open_article_shard(location).metadata
     _refuse_nulls(metadata, location)
@@ -150,7 +150,7 @@ def _footer(location: str) -> Footer:
 
 
 def _refuse_trained_heldout(trained: Iterable[Unit], heldout: Iterable[Unit]) -> None:
-    """Refuse held-out articles that are trained on, too: the student's score would be on what it has seen."""
+    """Refuse held-out articles that are also trained on: the student would be scored on what it has seen."""
     seen = {unit.corpus_fingerprint: unit.corpus for unit in trained}
     for unit in heldout:
         if unit.corpus_fingerprint in seen:
@@ -161,7 +161,7 @@ def _refuse_trained_heldout(trained: Iterable[Unit], heldout: Iterable[Unit]) ->
 
 
 def _refuse_nulls(metadata: pq.FileMetaData, location: str) -> None:
-    """Refuse null articles before anything is computed, where the footer's statistics tell of them; else reading refuses them."""
+    """Refuse null articles before anything is computed, if the footer has statistics. Else reading refuses them."""
     for group in range(metadata.num_row_groups):
         columns = (metadata.row_group(group).column(index) for index in range(metadata.num_columns))
         counts = [
@@ -175,7 +175,7 @@ def _refuse_nulls(metadata: pq.FileMetaData, location: str) -> None:
 
 
 def _refuse_strangers(standing: list[str], units: Mapping[str, Unit], teachers: Iterable[str]) -> None:
-    """Refuse a folder that holds shards of the planned partitions which no unit of the plan makes."""
+    """Refuse shards in the planned partitions that are not units of the plan."""
     partitions = {split(location)[0] for location in units}
     strangers = [location for location in standing if location not in units and split(location)[0] in partitions]
     if strangers:

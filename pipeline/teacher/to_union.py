@@ -1,4 +1,4 @@
-"""Examples from a teacher's ids to union ids."""
+"""Examples with a teacher's ids → examples with union ids."""
 
 from dataclasses import dataclass, replace
 
@@ -12,16 +12,16 @@ from vocab.union import TeacherMap, spell_out
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Spelling:
-    """The union ids that each id of a teacher becomes in an input: one, but for a dropped piece that kept pieces spell."""
+    """The union ids that each id of a teacher becomes in an input: one, or several if other pieces spell a piece that was dropped."""
 
     lengths_V: NDArray[np.int64]
-    starts_V: NDArray[np.int64]  # where an id's union ids begin in `spelled`
+    starts_V: NDArray[np.int64]  # the place in `spelled` where the union ids of an id begin
     spelled: NDArray[np.uint32]  # [sum of lengths]
     one_to_one: bool
 
     @classmethod
     def of(cls, teacher_map: TeacherMap, longest: int) -> "Spelling":
-        """A map's spelling. What takes more than `longest` places is unk: a window of the student could not hold it."""
+        """The spelling of a map. An id that needs more than `longest` places becomes unk, because it would not fit into a window."""
         lengths_V, spelled = teacher_map.lengths, teacher_map.spelled
         long = np.repeat(lengths_V > longest, lengths_V)
         if long.any():
@@ -34,9 +34,9 @@ class Spelling:
 
 
 def to_union(example: Example, teacher_map: TeacherMap, spelling: Spelling) -> Example:
-    """The example in union ids: each id spelled out, the masked positions moved to where their tokens come to stand.
+    """The example in union ids: each id is spelled, and the masked positions move with their tokens.
 
-    A masked position stays one place, whatever stands there (mask, random id, gold id): maskable ids are never spelled out.
+    A masked position always stays one place, because ids that can be masked are never spelled by several pieces.
     """
     labels = teacher_map.union_ids[example.label_ids]
     if spelling.one_to_one:
@@ -52,5 +52,5 @@ def to_union(example: Example, teacher_map: TeacherMap, spelling: Spelling) -> E
 
 
 def window_alphabet(roles: Roles, teacher_map: TeacherMap, spelling: Spelling) -> Alphabet:
-    """What masking needs to know of a teacher's vocabulary."""
+    """What masking needs to know about a teacher's vocabulary."""
     return Alphabet(roles=roles, maskable=teacher_map.predictable, lengths=None if spelling.one_to_one else spelling.lengths_V)

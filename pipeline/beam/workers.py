@@ -1,0 +1,79 @@
+"""The workers of a job, as the launcher sees them: what they can import, when one dies, and what they print."""
+
+import logging
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from apache_beam.runners.worker import sdk_worker
+
+import vocab
+from pipeline.beam.job_errors import JobError
+
+
+@contextmanager
+def importable_in_workers() -> Iterator[None]:
+    """Let worker processes import this project's packages from where this process imported them, installed or not."""
+    root = str(Path(vocab.__path__[0]).parent)
+    before = os.environ.get("PYTHONPATH")
+    if root not in (before or "").split(os.pathsep):
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [root, before]))
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop("PYTHONPATH", None)
+        else:
+            os.environ["PYTHONPATH"] = before
+
+
+@contextmanager
+def notice_dead_workers() -> Iterator[None]:
+    """Raise JobError if a worker process dies (killed, or out of memory). Beam would wait for it for ever."""
+    deaths: list[str] = []
+    before, launcher = threading.excepthook, threading.get_ident()
+
+    def on_error(failed: threading.ExceptHookArgs) -> None:
+        if failed.thread is None or failed.thread.name != "run_worker":
+            # A lost connection of a worker in this process (environment LOOPBACK) means that its TaskManager died, and Flink decides.
+            if not failed.exc_type.__module__.startswith("grpc"):
+                before(failed)
+        elif not deaths:
+            deaths.append(str(failed.exc_value))
+            signal.pthread_kill(launcher, signal.SIGINT)  # it may wait for a lock, and only a signal ends that
+
+    if threading.current_thread() is threading.main_thread():
+        threading.excepthook = on_error
+    try:
+        yield
+    except KeyboardInterrupt:
+        if not deaths:
+            raise
+        raise JobError(f"a Beam worker died ({deaths[0]}): was it killed, or out of memory? Fewer workers take less") from None
+    finally:
+        if not deaths:  # else other threads are about to fail for the same reason
+            threading.excepthook = before
+
+
+@contextmanager
+def quiet_beam() -> Iterator[None]:
+    """Keep Beam from also writing the exception to the log and to stderr."""
+    logger = logging.getLogger("apache_beam.runners")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    logging.getLogger().addFilter(_is_no_job_message)
+    vars(sdk_worker)["print"] = lambda *_, **__: None  # workers in this process also print each traceback that they send
+    try:
+        yield
+    finally:
+        del vars(sdk_worker)["print"]
+        logging.getLogger().removeFilter(_is_no_job_message)
+        logger.setLevel(level)
+
+
+def _is_no_job_message(record: logging.LogRecord) -> bool:
+    """Whether a log record is not a message of a job server. The exception of a failed job has the last of these messages."""
+    return record.module != "portable_runner"
