@@ -48,7 +48,7 @@ def test_the_whole_way_from_recipe_to_student(tmp_path: Path) -> None:
     assert "a union of 100 pieces from 2 teachers" in result.stdout
     assert "10 computed now" in result.stdout
     assert "sound" in result.stdout
-    loading = result.stdout.split("Load it:")[1]
+    loading = result.stdout.split("Load the student:")[1].rpartition(str(tmp_path / "run/student: "))[0]
     program = loading + "\nassert model.config.vocab_size == len(tokenizer) == 100"
     subprocess.run([sys.executable, "-c", program], check=True, cwd=tmp_path)
     again = invoke(*run)

@@ -174,8 +174,8 @@ def test_the_command_exits_by_what_it_found(recipe: Recipe, clean: Path) -> None
     save_recipe(recipe, recipe.folder / "recipe.toml")
     command = ["audit", str(recipe.folder / "recipe.toml"), "--out", str(clean), "--rows", "20"]
     for options, code, said in [
-        ([], 0, "sound: every row"),
-        (["--set", "predict.tokens_per_batch=64", "--tolerance", "0"], 0, "sound: every row"),
+        ([], 0, "sound: the teachers give every drawn row again"),
+        (["--set", "predict.tokens_per_batch=64", "--tolerance", "0"], 0, "sound: the teachers give every drawn row again"),
         (["--set", "seed=1"], 2, "seed: found 0, expected 1"),
     ]:
         shown = CliRunner().invoke(main, command + options)
