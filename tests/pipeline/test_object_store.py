@@ -34,7 +34,8 @@ from vocab.errors import InputError
 
 WRITE_BIG = "import sys; from data.atomic import write_atomically; write_atomically(sys.argv[1], lambda out: out.write(bytes(25_000_000)))"
 PREDICT = (
-    "import sys; from pathlib import Path; from data.recipe_file import load_recipe; from pipeline.predict import predict; from data.run import Run;"
+    "import sys; from pathlib import Path; from data.recipe_file import load_recipe; from pipeline.predict import predict;"
+    "from data.run import Run;"
     "predict(Run(recipe=load_recipe(sys.argv[1]), folder=Path(sys.argv[2])), show_progress=False)"
 )
 
