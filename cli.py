@@ -1,6 +1,5 @@
 """The command line: one thin command for each verb. Libraries are imported inside the commands, so that --help is instant."""
 
-import errno
 import json
 import logging
 import os
@@ -33,7 +32,6 @@ class Group(click.Group):
     """The commands. A user's mistake becomes one line and exit code 2. Any other exception is a bug and keeps its traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        from data.storage_faults import storage_fault
         from pipeline.beam.job_errors import JobError
         from vocab.errors import InputError
 
@@ -44,14 +42,9 @@ class Group(click.Group):
         except JobError as error:
             raise click.ClickException(str(error)) from None
         except OSError as error:
-            if fault := storage_fault(error.filename or "the storage", error):
+            if fault := users_fault(error):
                 raise UserError(str(fault)) from None
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM):
-                raise
-            place = error.filename or "a file"
-            raise UserError(
-                f"{place}: {error.strerror}; unfinished work was not kept: make room or access, then run again"
-            ) from None
+            raise
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)  # in the order of the work, not of the alphabet
@@ -80,6 +73,12 @@ class BeamCommand(click.Command):
         return [*super().collect_usage_pieces(ctx), "[-- BEAM OPTIONS]"]
 
 
+RUN_FOLDER = RunFolder(file_okay=False, path_type=Path)
+LOCAL_FOLDER = click.Path(file_okay=False, path_type=Path)
+PATH = click.Path(path_type=Path)
+FAMILY = click.Choice(["wordpiece", "unigram", "bpe", "byte-level"])
+RATE = click.FloatRange(min=0, min_open=True)
+SHARE = click.FloatRange(0, 1)
 set_option = click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a key of the recipe.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, and nothing else, on stdout.")
 recipe_argument = click.argument("recipe", type=click.Path(), metavar="RECIPE")
@@ -87,8 +86,7 @@ recipe_argument = click.argument("recipe", type=click.Path(), metavar="RECIPE")
 
 def run_options(command: _Command) -> _Command:
     """RECIPE, --out and --set, which most commands share."""
-    folder = RunFolder(file_okay=False, path_type=Path)
-    out = click.option("--out", required=True, type=folder, metavar="RUN", help="The folder of the run, a local one.")
+    out = click.option("--out", required=True, type=RUN_FOLDER, metavar="RUN", help="The folder of the run, a local one.")
     return recipe_argument(out(set_option(command)))
 
 
@@ -105,9 +103,7 @@ def main() -> None:
 
 
 @main.command()
-@click.option(
-    "--out", type=click.Path(file_okay=False, path_type=Path), default=Path("runs/demo"), show_default=True, metavar="RUN"
-)
+@click.option("--out", type=LOCAL_FOLDER, default=Path("runs/demo"), show_default=True, metavar="RUN")
 @click.option("--quick", is_flag=True, help="Few steps: shows that everything works, not how well.")
 def demo(out: Path, quick: bool) -> None:
     """Run everything on the bundled sample: four small teachers, two students, and a table that compares them.
@@ -133,11 +129,10 @@ def demo(out: Path, quick: bool) -> None:
 )
 @click.option(
     "--max-unparseable",
-    type=click.FloatRange(0, 1),
+    type=SHARE,
     default=0.01,
     show_default=True,
-    metavar="SHARE",
-    help="Fail if more than ten, and more than this share, of an input's articles cannot be parsed.",
+    help="Fail if more than ten articles, and more than this share, cannot be parsed.",
 )
 @json_option
 @click.pass_context
@@ -163,20 +158,12 @@ def prepare(
 @main.command()
 @click.argument("corpora", nargs=-1, required=True, type=click.Path(), metavar="CORPUS...")
 @click.option("--language", required=True, help="Language code of the text, as de.")
-@click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), metavar="FOLDER")
+@click.option("--out", required=True, type=LOCAL_FOLDER, metavar="FOLDER")
 @click.option("--architecture", default="roformer", show_default=True, help="A transformers model_type with a masked LM.")
-@click.option(
-    "--family",
-    type=click.Choice(["wordpiece", "unigram", "bpe", "byte-level"]),
-    show_default="wordpiece",
-    help="The kind of vocabulary that is trained from the text.",
-)
+@click.option("--family", type=FAMILY, show_default="wordpiece", help="The kind of vocabulary that is trained from the text.")
 @click.option("--vocab-size", type=int, show_default="8000", help="Largest number of tokens, special tokens included.")
 @click.option(
-    "--tokenizer",
-    type=click.Path(path_type=Path),
-    metavar="PATH",
-    help="Use this tokenizer and train none: an HF folder, a tokenizer.json, a vocab.txt or a SentencePiece .model.",
+    "--tokenizer", type=PATH, help="Use this one and train none: an HF folder, tokenizer.json, vocab.txt or SentencePiece .model."
 )
 @click.option("--layers", type=int, default=2, show_default=True)
 @click.option("--hidden-size", type=int, default=256, show_default=True)
@@ -208,13 +195,10 @@ def pretrain(
               mergedistill pretrain 'corpora/de/*.parquet' --language de --out teachers/de --tokenizer published/spiece.model
               mergedistill pretrain 'corpora/de/*.parquet' --language de --out teachers/de --special-token mask=0
     """
-    from student.pretrain import PretrainSettings
+    from student.pretrain import PretrainSettings, parse_special_tokens
     from student.pretrain import pretrain as pretrain_teacher
 
-    try:
-        ids = {role: int(place) for role, place in (token.split("=") for token in special_tokens)}
-    except ValueError:
-        raise click.BadParameter("expected ROLE=ID, as mask=0", param_hint="--special-token") from None
+    ids = parse_special_tokens(special_tokens)
     result = pretrain_teacher(corpora, language, out, PretrainSettings(special_token_ids=ids, **settings), resume=resume)
     _print(result.table(), as_json)
 
@@ -244,19 +228,10 @@ def vocab(ctx: click.Context, recipe: str, out: Path, settings: Sequence[str], r
 
 @main.command()
 @recipe_argument
-@click.option(
-    "--out",
-    type=RunFolder(file_okay=False, path_type=Path),
-    metavar="RUN",
-    help="The folder of the run: units that it has already are not counted.",
-)
+@click.option("--out", type=RUN_FOLDER, metavar="RUN", help="The folder of the run: units that it has already are not counted.")
 @set_option
 @click.option(
-    "--rate",
-    type=click.FloatRange(min=0, min_open=True),
-    show_default="measured here",
-    metavar="TFLOPS",
-    help="What one process reaches on the machine that will do the work.",
+    "--rate", type=RATE, show_default="measured here", metavar="TFLOPS", help="Of one process on the machine that will do the work."
 )
 @json_option
 def estimate(recipe: str, out: Path | None, settings: Sequence[str], rate: float | None, as_json: bool) -> None:
@@ -311,20 +286,12 @@ def validate(ctx: click.Context, predictions: str, vocab: Path | None, as_json: 
               mergedistill validate runs/mine/predictions --json > report.json
               mergedistill validate s3://bucket/mine/predictions --sample 100
     """
-    from tqdm import tqdm
-
     from data.validation.folder_rules import union_facts
     from data.validation.validate import render
     from data.validation.validate import validate as validate_shards
 
-    with tqdm(desc="validate", unit="file", leave=False, delay=1) as bar:
-
-        def on_file(done: int, total: int, name: str) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
-        facts = union_facts(vocab or Path(predictions).parent / "vocab")
-        report = validate_shards(predictions, vocabulary=facts, on_file=on_file, sample=sample)
+    facts = union_facts(vocab or Path(predictions).parent / "vocab")
+    report = validate_shards(predictions, vocabulary=facts, sample=sample, show_progress=True)
     text = json.dumps(report.to_json(), indent=2, ensure_ascii=False) if as_json else render(report)
     click.echo(text, err=report.error is not None and not as_json)
     ctx.exit(report.exit_code)
@@ -334,10 +301,7 @@ def validate(ctx: click.Context, predictions: str, vocab: Path | None, as_json: 
 @run_options
 @click.option("--rows", type=click.IntRange(min=1), default=100, show_default=True, help="How many rows are computed again.")
 @click.option(
-    "--tolerance",
-    type=click.FloatRange(min=0),
-    show_default="0.05 for float32, 0.5 for bfloat16",
-    help="The largest difference of logits that counts as rounding.",
+    "--tolerance", type=click.FloatRange(min=0), help="Largest logit difference that is rounding. Default: 0.05; bfloat16: 0.5."
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the random choice of rows.")
 @json_option

@@ -38,6 +38,16 @@ _AWS = re.compile(r"AWS Error (\w+(?: \(HTTP status \d+\))?) during (\w+) operat
 _OTHER_STORES = re.compile(r"google::cloud::Status\((\w+)|Azure Error")
 
 
+def users_fault(error: OSError) -> InputError | None:
+    """An InputError for any OSError whose cause the user can remove: no room, no access, a storage that does not answer. Else None."""
+    if fault := storage_fault(error.filename or "the storage", error):
+        return fault
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM):
+        return None
+    place = error.filename or "a file"
+    return InputError(f"{place}: {error.strerror}; unfinished work was not kept: make room or access, then run again")
+
+
 def storage_fault(location: str | Path, error: Exception, *, local: bool = False) -> InputError | None:
     """An InputError if an exception at `location` was caused by the storage, else None.
 

@@ -209,6 +209,14 @@ def _train(
     )
 
 
+def parse_special_tokens(settings: Sequence[str]) -> dict[str, int]:
+    """role → id, from settings such as "mask=0"."""
+    try:
+        return {role: int(place) for role, place in (setting.split("=") for setting in settings)}
+    except ValueError:
+        raise InputError(f"--special-token: found {', '.join(settings)}; expected ROLE=ID, as mask=0") from None
+
+
 def _checked(section: type[S], **content: Any) -> S:
     """A section of the recipe. A value that it refuses is an InputError."""
     try:

@@ -12,6 +12,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
 
 import pyarrow as pa
 from pyarrow import fs
+from tqdm import tqdm
 
 from data.contract import ShardPath, parse_path
 from data.manifest import MANIFEST
@@ -37,6 +38,7 @@ def validate(
     on_file: Progress | None = None,
     workers: int | None = None,
     sample: int | None = None,
+    show_progress: bool = False,
 ) -> Report:
     """Check every rule of the contract on every row of every shard in a folder (a path or URI).
 
@@ -62,9 +64,18 @@ def validate(
         return report
     report.files, report.bytes = len(shards), sum(shards.values())
     workers = workers or (os.cpu_count() or 1) * (4 if "://" in str(predictions) else 1)
-    with ThreadPoolExecutor(workers) as pool:
+    with (
+        ThreadPoolExecutor(workers) as pool,
+        tqdm(total=len(shards), desc="validate", unit="file", leave=False, delay=1, disable=not show_progress) as bar,
+    ):
         chosen = None if sample is None else _sample(predictions, [name for name in paths if paths[name]], sample, pool)
-        checks = _check_all(predictions, shards, paths, vocabulary, on_file, chosen, pool)
+
+        def done(count: int, total: int, name: str) -> None:
+            bar.update(count - bar.n)
+            if on_file is not None:
+                on_file(count, total, name)
+
+        checks = _check_all(predictions, shards, paths, vocabulary, done, chosen, pool)
     report.row_groups, report.row_groups_read = (sum(getattr(c, key) for c in checks) for key in ("row_groups", "row_groups_read"))
     faults = [fault for check in checks for fault in check.faults]
     faults += [_misplaced(name) for name, path in paths.items() if path is None]
@@ -117,7 +128,7 @@ def _check_all(
     shards: dict[str, int],
     paths: dict[str, ShardPath | None],
     vocabulary: UnionFacts | None,
-    on_file: Progress | None,
+    on_file: Progress,
     chosen: dict[str, set[int]] | None,
     pool: Executor,
 ) -> list[ShardCheck]:
@@ -131,8 +142,7 @@ def _check_all(
     waiting = {pool.submit(check, name, path): name for name, path in paths.items() if path is not None}
     for done, future in enumerate(as_completed(waiting), start=1):
         future.result()  # raises only for a bug of this project
-        if on_file is not None:
-            on_file(done, len(waiting), waiting[future])
+        on_file(done, len(waiting), waiting[future])
     return [future.result() for future in waiting]
 
 
