@@ -2,13 +2,14 @@
 # make test   the tests
 # make check  format, lint, types, architecture
 # make bench  the benchmarks, printed as tables
+# make docs   puts what commands print into the README (runs the demo if runs/demo.txt is not there)
 # Each makes the virtual environment .venv itself; make setup makes it alone.
 
 PYTHON ?= python3.11
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: setup demo test check bench clean
+.PHONY: setup demo test check bench docs clean
 
 setup: $(READY)
 
@@ -22,7 +23,7 @@ demo: $(READY)
 	$(BIN)/mergedistill demo $(if $(QUICK),--quick)
 
 test: $(READY)
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses auto --dist loadgroup
 
 check: $(READY)
 	$(BIN)/ruff format --check .
@@ -32,6 +33,14 @@ check: $(READY)
 
 bench: $(READY)
 	@for bench in tests/benchmarks/bench_*.py; do name=$$(basename $$bench .py); echo "== $$name"; $(BIN)/python -m tests.benchmarks.$$name || exit 1; done
+
+docs: $(READY) runs/demo.txt
+	$(BIN)/python -m tests.docs runs/demo.txt
+
+runs/demo.txt: | $(READY)
+	mkdir -p runs
+	$(BIN)/mergedistill demo > $@.partial
+	mv $@.partial $@
 
 clean:
 	rm -rf .venv runs build *.egg-info

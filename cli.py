@@ -32,6 +32,7 @@ class Group(click.Group):
     """The commands. A user's mistake becomes one line and exit code 2. Any other exception is a bug and keeps its traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
+        from data.storage_faults import users_fault
         from pipeline.beam.job_errors import JobError
         from vocab.errors import InputError
 
@@ -124,15 +125,9 @@ def demo(out: Path, quick: bool) -> None:
 @click.argument("inputs", nargs=-1, required=True, type=click.Path(), metavar="INPUT...")
 @click.option("--language", required=True, help="Language code of the text, as de.")
 @click.option("--out", required=True, type=click.Path(), metavar="FOLDER", help="Where the article shards go: a new folder or URI.")
+@click.option("--heldout", type=click.FloatRange(0, 50), default=0.0, metavar="PERCENT", help="Articles for FOLDER/heldout.")
 @click.option(
-    "--heldout", type=click.FloatRange(0, 50), default=0.0, metavar="PERCENT", help="Articles that go into FOLDER/heldout."
-)
-@click.option(
-    "--max-unparseable",
-    type=SHARE,
-    default=0.01,
-    show_default=True,
-    help="Fail if more than ten articles, and more than this share, cannot be parsed.",
+    "--max-unparseable", type=SHARE, default=0.01, show_default=True, help="Fail if more articles (and over 10) are broken."
 )
 @json_option
 @click.pass_context

@@ -32,7 +32,9 @@ from tests.support.object_store import CREDENTIALS, ObjectStore
 from tests.support.runs import MULTI_PROCESSING, build_union, changed
 from vocab.errors import InputError
 
-WRITE_BIG = "import sys; from data.atomic import write_atomically; write_atomically(sys.argv[1], lambda out: out.write(bytes(25_000_000)))"
+WRITE_BIG = (
+    "import sys; from data.atomic import write_atomically; write_atomically(sys.argv[1], lambda out: out.write(bytes(25_000_000)))"
+)
 PREDICT = (
     "import sys; from pathlib import Path; from data.recipe_file import load_recipe; from pipeline.predict import predict;"
     "from data.run import Run;"

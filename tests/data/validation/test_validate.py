@@ -133,7 +133,7 @@ def test_notes(folder: Path) -> None:
     report = check(folder, vocabulary=None)
     assert report.sound
     left, empty, gap = (
-        next((note for note in report.notes if word in note), "") for word in ("partial", "no row", "row groups 4 to 5")
+        next((note for note in report.notes if word in note), "") for word in ("partial", "without rows", "row groups 4 to 5")
     )
     assert left.startswith("language=de/teacher=gbert/.de-0-9")
     assert "de-0-6.parquet" in empty
