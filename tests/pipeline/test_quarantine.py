@@ -12,8 +12,7 @@ from data.articles import read_articles
 from pipeline.corpus.dump_parts import parts_of
 from pipeline.corpus.mediawiki import QuarantinedPage
 from pipeline.corpus.read import read_part
-from tests.pipeline.corpus.test_dump_parts import multistream, run
-from tests.pipeline.test_prepare import TWO_PROCESSES, dump, page, tree
+from tests.support.dumps import TWO_PROCESSES, dump, multistream, page, prepare_dump, tree
 from vocab.errors import InputError
 
 UNCLOSED = "&lt;ref&gt;" * 20_000  # the parser goes back to each of them
@@ -32,7 +31,7 @@ def poisoned(folder: Path, poison: int, good: int = 30) -> Path:
 @pytest.mark.parametrize("beam_args", [[], TWO_PROCESSES], ids=["in process", "two processes"])
 def test_a_few_pages_are_quarantined_in_the_order_of_the_dump(tmp_path: Path, beam_args: list[str]) -> None:
     path = poisoned(tmp_path, 10)
-    report = run(path, tmp_path / "out", part_bytes=400, beam_args=beam_args)
+    report = prepare_dump(path, tmp_path / "out", part_bytes=400, beam_args=beam_args)
     assert len(report.shards) > 2
     assert (report.articles, report.skipped) == (30, {"unparseable page": 10})
     lines = [json.loads(line) for line in (tmp_path / "out" / "_quarantine.jsonl").read_text("utf-8").splitlines()]
@@ -45,11 +44,11 @@ def test_too_many_fail_the_job_and_leave_the_quarantine_alone(tmp_path: Path) ->
     path, out = poisoned(tmp_path, 11), tmp_path / "out"
     message = rf"^{path}: 11 of 41 articles \(26.8%\) cannot be parsed; expected 1.0% at most: look at {out}/_quarantine.jsonl"
     with pytest.raises(InputError, match=message):
-        run(path, out, part_bytes=400)
+        prepare_dump(path, out, part_bytes=400)
     assert list(tree(out)) == ["_quarantine.jsonl"]
     assert len((out / "_quarantine.jsonl").read_text().splitlines()) == 11
 
-    run(path, out, part_bytes=400, max_unparseable=0.27)
+    prepare_dump(path, out, part_bytes=400, max_unparseable=0.27)
     assert len((out / "_quarantine.jsonl").read_text().splitlines()) == 11
     assert len(list(out.glob("*.parquet"))) > 2
 
@@ -57,8 +56,8 @@ def test_too_many_fail_the_job_and_leave_the_quarantine_alone(tmp_path: Path) ->
 def test_the_quarantine_is_that_of_the_last_job(tmp_path: Path) -> None:
     out = tmp_path / "out"
     with pytest.raises(InputError, match="cannot be parsed"):
-        run(poisoned(tmp_path, 11), out)
-    run(poisoned(tmp_path, 0), out)
+        prepare_dump(poisoned(tmp_path, 11), out)
+    prepare_dump(poisoned(tmp_path, 0), out)
     assert (out / "_quarantine.jsonl").read_text() == ""
 
 
@@ -67,10 +66,10 @@ def test_the_share_is_of_each_input(tmp_path: Path) -> None:
     poisoned(tmp_path / "in", 11)
     (tmp_path / "in" / "a.xml").write_text(dump(*(page(number, "Text") for number in range(1200))))
     with pytest.raises(InputError, match=r"dewiki\.xml\.bz2: 11 of 41"):
-        run(tmp_path / "in", tmp_path / "out")
-    run(tmp_path / "in", tmp_path / "out", max_unparseable=0.3)
+        prepare_dump(tmp_path / "in", tmp_path / "out")
+    prepare_dump(tmp_path / "in", tmp_path / "out", max_unparseable=0.3)
     with pytest.raises(InputError, match=r"found 1\.5 as the share of unparseable pages"):
-        run(tmp_path / "in", tmp_path / "new", max_unparseable=1.5)
+        prepare_dump(tmp_path / "in", tmp_path / "new", max_unparseable=1.5)
 
 
 def test_a_page_that_the_parser_falls_over(tmp_path: Path) -> None:
@@ -98,12 +97,12 @@ def test_what_utf8_has_no_bytes_for(tmp_path: Path) -> None:
     (tmp_path / "a.xml").write_text(dump(page(1, "a &amp;#xD800; b")))
     (tmp_path / "b.jsonl").write_text(json.dumps({"id": "\ud800", "title": "\udfff", "text": "😀 \ud83d"}))
     for name, expected in (("a.xml", ("1", "a \ufffd b")), ("b.jsonl", ("\ufffd", "😀 \ufffd"))):
-        run(tmp_path / name, tmp_path / name[0])
+        prepare_dump(tmp_path / name, tmp_path / name[0])
         assert list(read_articles(str(tmp_path / name[0] / f"{name[0]}-00000.parquet"))) == [expected]
 
 
 def test_an_input_of_nothing_else_fails_and_leaves_the_quarantine(tmp_path: Path) -> None:
     dump_of_poison = poisoned(tmp_path, poison=3, good=0)
     with pytest.raises(InputError, match=r"3 of 3 articles \(100\.0%\) cannot be parsed"):
-        run(dump_of_poison, tmp_path / "out")
+        prepare_dump(dump_of_poison, tmp_path / "out")
     assert len((tmp_path / "out/_quarantine.jsonl").read_text().splitlines()) == 3

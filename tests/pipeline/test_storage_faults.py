@@ -26,18 +26,6 @@ from tests.support.runs import build_union, changed, columns, computations, laun
 from vocab.errors import InputError
 
 
-@pytest.fixture(scope="module")
-def recipe(tmp_path_factory: pytest.TempPathFactory) -> Recipe:
-    return two_language_recipe(tmp_path_factory.mktemp("recipe"))
-
-
-@pytest.fixture(scope="module")
-def undisturbed(recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    run = tmp_path_factory.mktemp("undisturbed")
-    launch(recipe, run)
-    return run
-
-
 def command(recipe: Recipe, run: Path) -> tuple[int, str]:
     """Exit code and the one line of an error, of `mergedistill predict`."""
     if not (run / "vocab").exists():
@@ -199,7 +187,7 @@ def test_weights_overwritten_under_a_loaded_teacher_change_no_label(
 
     def loaded(handler: stage.TeacherHandler) -> object:
         teacher = load(handler)
-        if handler._teacher.name == "bert-de":
+        if handler._teacher == "bert-de":
             spoil()
         return teacher
 

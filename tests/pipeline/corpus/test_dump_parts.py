@@ -3,7 +3,6 @@
 import bz2
 import json
 from collections import Counter
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -15,8 +14,8 @@ from data.articles import Article, read_articles
 from pipeline.corpus.bz2_streams import part_starts
 from pipeline.corpus.dump_parts import Part, cut_at_pages, parts_of
 from pipeline.corpus.read import read_part
-from pipeline.prepare import PrepareReport, prepare
-from tests.pipeline.test_prepare import TWO_PROCESSES, dump, page, tree
+from pipeline.prepare import prepare
+from tests.support.dumps import TWO_PROCESSES, compressed, dump, multistream, page, prepare_dump, tree
 from tests.support.object_store import CREDENTIALS, ObjectStore
 from vocab.errors import InputError
 
@@ -30,27 +29,9 @@ XML = dump(
 )
 
 
-def compressed(xml: str, cuts: list[int]) -> bytes:
-    """The dump as bz2 streams that end at these bytes."""
-    content = xml.encode()
-    bounds = [0, *sorted(cuts), len(content)]
-    return b"".join(bz2.compress(content[begin:end]) for begin, end in pairwise(bounds))
-
-
-def multistream(xml: str, pages: int) -> bytes:
-    """As Wikipedia has it: the header, `pages` pages a stream, and the end tag, each a stream of its own."""
-    content = xml.encode()
-    starts = [at for at in range(len(content)) if content.startswith(b"<page>", at)]
-    return compressed(xml, [*starts[::pages], content.index(b"</mediawiki>")])
-
-
 def read(parts: list[Part]) -> tuple[list[Article], Counter[str]]:
     skipped: Counter[str] = Counter()
     return [article for part in parts for article in read_part(part, lambda reason: skipped.update([reason]))], skipped
-
-
-def run(path: Path, out: Path, **options: object) -> PrepareReport:
-    return prepare([str(path)], "de", str(out), show_progress=False, **options)  # type: ignore[arg-type]
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -163,12 +144,12 @@ def test_the_same_shards_with_any_number_of_workers(tmp_path: Path) -> None:
     path = tmp_path / "dewiki.xml.bz2"
     path.write_bytes(multistream(XML, 3))
     options = {"part_bytes": 700, "shard_articles": 5, "heldout_percent": 20}
-    report = run(path, tmp_path / "one", **options)
-    run(path, tmp_path / "two", **options, beam_args=TWO_PROCESSES)
+    report = prepare_dump(path, tmp_path / "one", **options)
+    prepare_dump(path, tmp_path / "two", **options, beam_args=TWO_PROCESSES)
     assert tree(tmp_path / "one") == tree(tmp_path / "two")
     assert sorted(report.shards) == [name for name in tree(tmp_path / "one") if name.endswith(".parquet")]
 
-    whole = run(path, tmp_path / "whole", heldout_percent=20)
+    whole = prepare_dump(path, tmp_path / "whole", heldout_percent=20)
     assert [shard.removeprefix("heldout/") for shard in whole.shards] == ["dewiki-00000.parquet"] * 2
     for folder in (".", "heldout"):
         rows = [row for shard in sorted((tmp_path / "one" / folder).glob("*.parquet")) for row in read_articles(str(shard))]
@@ -184,7 +165,7 @@ def test_a_dump_on_an_object_store(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         monkeypatch.setenv(key, value)
     path = tmp_path / "dewiki.xml.bz2"
     path.write_bytes(multistream(XML, 3))
-    run(path, tmp_path / "out", part_bytes=1000)
+    prepare_dump(path, tmp_path / "out", part_bytes=1000)
     shards = sorted((tmp_path / "out").glob("*.parquet"))
     assert len(shards) == 3
     store = ObjectStore()
@@ -212,7 +193,7 @@ def test_a_cut_or_damaged_dump_is_one_line_and_leaves_nothing(tmp_path: Path) ->
                 with pytest.raises(InputError, match=rf"^{path}: {fault}.*: fetch it again"):
                     read(parts_of(str(path), "a", part_bytes))
     with pytest.raises(InputError, match=r"is cut.* of its part from byte [\d,]+\)$"):
-        run(tmp_path / f"{streams[-1]}.xml.bz2", tmp_path / "out", part_bytes=300)
+        prepare_dump(tmp_path / f"{streams[-1]}.xml.bz2", tmp_path / "out", part_bytes=300)
     assert not (tmp_path / "out").exists()
 
 
@@ -220,12 +201,12 @@ def test_a_dump_of_which_no_part_holds_an_article(tmp_path: Path) -> None:
     path = tmp_path / "a.xml.bz2"
     path.write_bytes(multistream(dump(*(page(number, "x", ns="<ns>4</ns>") for number in range(40))), 4))
     with pytest.raises(InputError, match=r"a.xml.bz2: holds no article \(skipped: 40 namespace\)"):
-        run(path, tmp_path / "out", part_bytes=300)
+        prepare_dump(path, tmp_path / "out", part_bytes=300)
 
 
 def test_an_input_named_as_a_part(tmp_path: Path) -> None:
     (tmp_path / "a.xml.bz2").write_bytes(multistream(XML, 3))
     (tmp_path / "a-part00001.txt").write_text("x")
     with pytest.raises(InputError, match="has the name of a part of another"):
-        run(tmp_path, tmp_path / "out", part_bytes=1000)
+        prepare_dump(tmp_path, tmp_path / "out", part_bytes=1000)
     assert not (tmp_path / "out").exists()

@@ -1,14 +1,6 @@
-"""Training: what it leaves, exact resumption after kill -9, refusals, full disks, several processes."""
+"""Training: the result, the metrics, schedules, precision, refusals."""
 
-import json
 import math
-import os
-import resource
-import shutil
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -16,77 +8,17 @@ import pytest
 import torch
 from transformers import AutoModelForMaskedLM, AutoTokenizer
 
-from data.recipe import Student, Train
+from data.recipe import Train
 from data.shards import list_shards, read_shards
 from student.model import new_student
 from student.training.checkpoint import list_checkpoints
-from student.training.loop import TrainResult, make_optimizer, train
+from student.training.loop import make_optimizer
 from student.training.metrics import read_rows
 from student.training.schedule import gold_weight, learning_rate
-from tests.support.factories import save_tokenizer
-from tests.support.paths import ROOT
-from tests.support.student_shards import V, make_shards
+from tests.support.student_shards import V
+from tests.support.training import SETTINGS, SHAPE, TIMINGS, assert_same_rows, fit
 from vocab.errors import InputError
-from vocab.roles import SPECIAL_TOKENS, UNION_ROLES
-
-SETTINGS = Train(
-    steps=30,
-    tokens_per_batch=400,
-    tokens_per_microbatch=200,
-    warmup_steps=5,
-    learning_rate=2e-3,
-    log_steps=4,
-    checkpoint_steps=6,
-    precision="float32",
-)
-SHAPE = Student(architecture="bert", layers=1, hidden_size=16, heads=2, dropout=0.1)
-TIMINGS = ("tokens_per_second", "stream_wait_share", "seconds")
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with predictions and a tokenizer."""
-    folder = tmp_path_factory.mktemp("run")
-    make_shards(folder / "predictions", {("de", "a"): [120, 60], ("en", "b"): [40]})
-    save_tokenizer(folder / "tokenizer", [*SPECIAL_TOKENS.values(), "word"])
-    return folder
-
-
-def fit(
-    run: Path, out: Path, *, resume: bool = False, shape: Student = SHAPE, predictions: str = "predictions", **changes: Any
-) -> TrainResult:
-    torch.set_num_threads(1)
-    model = new_student(shape, vocab_size=V, max_length=24, roles=UNION_ROLES, seed=0)
-    return train(
-        model,
-        read_shards(list_shards(str(run / predictions))),
-        SETTINGS.model_copy(update=changes),
-        out,
-        tokenizer=run / "tokenizer",
-        max_length=24,
-        seed=1,
-        identity={"union": "u" * 64, **{f"student.{key}": value for key, value in shape.model_dump().items()}},
-        resume=resume,
-        progress=False,
-    )
-
-
-@pytest.fixture(scope="module")
-def whole(run: Path) -> Path:
-    """The student of an undisturbed run."""
-    return fit(run, run / "whole").out
-
-
-def measured(out: Path) -> list[dict[str, Any]]:
-    """The rows of the metrics without their timings."""
-    return [{key: value for key, value in row.items() if key not in TIMINGS} for row in read_rows(out)]
-
-
-def assert_same_rows(found: Path, expected: Path) -> None:
-    assert [row["step"] for row in measured(found)] == [row["step"] for row in measured(expected)]
-    for one, other in zip(measured(found), measured(expected), strict=True):
-        for key, value in other.items():
-            assert one[key] == (pytest.approx(value, abs=1e-5) if isinstance(value, float) else value), (one["step"], key)
+from vocab.roles import UNION_ROLES
 
 
 def test_the_result_is_an_hf_folder(run: Path, whole: Path) -> None:
@@ -168,151 +100,6 @@ def test_a_step_does_not_depend_on_its_micro_batches(run: Path, tmp_path: Path) 
         torch.testing.assert_close(one, other, atol=1e-6, rtol=1e-4)
 
 
-KILLED = """
-import sys, os, signal, time
-sys.path[:0] = {paths!r}
-from pathlib import Path
-import student.training.loop as module
-from tests.student.training.test_train import fit
-if {slow}:
-    clip = module.Accelerator.clip_grad_norm_
-    module.Accelerator.clip_grad_norm_ = lambda *a, **k: (time.sleep(0.03), clip(*a, **k))[1]
-fit(Path({run!r}), Path({out!r}), resume={resume})
-"""
-
-
-def start(run: Path, out: Path, *, resume: bool, slow: bool, **options: Any) -> subprocess.Popen[str]:
-    script = KILLED.format(paths=[str(ROOT)], run=str(run), out=str(out), resume=resume, slow=slow)
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    return subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE, text=True, env=environment, **options)
-
-
-def wait_for(condition: Any, process: subprocess.Popen[str], seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert process.poll() is None, process.stderr.read() if process.stderr else ""
-        assert time.monotonic() < end
-        time.sleep(0.01)
-
-
-def test_a_killed_run_resumes_as_if_it_had_never_stopped(run: Path, whole: Path, tmp_path: Path) -> None:
-    out = tmp_path / "killed"
-    first = start(run, out, resume=False, slow=True)
-    wait_for(lambda: len(read_rows(out)) >= 2, first)  # 8 steps: a checkpoint at 6, and a row after it
-    first.kill()
-    assert first.wait() == -signal.SIGKILL
-    with (out / "metrics.jsonl").open("a") as file:
-        file.write('{"step": 9, "lo')  # as a write cut short
-    second = start(run, out, resume=True, slow=True)
-    wait_for(lambda: len(read_rows(out)) >= 5, second)
-    second.kill()
-    second.wait()
-    result = fit(run, out, resume=True)
-    assert result.resumed_from is not None
-    assert result.resumed_from >= 18
-    assert_same_rows(out, whole)
-    ours, theirs = (AutoModelForMaskedLM.from_pretrained(folder).state_dict() for folder in (out, whole))
-    for name, value in theirs.items():
-        torch.testing.assert_close(ours[name], value, atol=1e-5, rtol=1e-5)
-
-
-def test_a_kill_while_a_checkpoint_is_written_leaves_the_one_before(run: Path, whole: Path, tmp_path: Path) -> None:
-    out = shutil.copytree(whole, tmp_path / "torn")
-    (out / "model.safetensors").unlink()
-    torn = out / "checkpoints" / ".step-00000030.partial"
-    torn.mkdir()
-    (torn / "state.json").write_text("{")
-    assert fit(run, out, resume=True).resumed_from == 24
-    assert_same_rows(out, whole)
-
-
-def test_resume_without_a_checkpoint_starts_from_the_beginning(
-    run: Path, whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert fit(run, tmp_path / "new", resume=True).resumed_from is None
-    assert "starting from the beginning" in capsys.readouterr().err
-    assert_same_rows(tmp_path / "new", whole)
-
-
-def test_a_finished_student_is_left_as_it_is(run: Path, whole: Path) -> None:
-    before = (whole / "model.safetensors").stat().st_mtime_ns
-    result = fit(run, whole, resume=True)
-    assert result.already_finished
-    assert result.metrics["step"] == 30
-    assert (whole / "model.safetensors").stat().st_mtime_ns == before
-
-
-def test_a_folder_in_use_is_refused(run: Path, whole: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="--resume"):
-        fit(run, whole)
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine/notes.txt").write_text("")
-    for resume in (False, True):
-        with pytest.raises(InputError, match="not empty"):
-            fit(run, tmp_path / "mine", resume=resume)
-
-
-@pytest.mark.parametrize(
-    ("changes", "field"),
-    [
-        ({"learning_rate": 1e-3}, "train.learning_rate: found 0.002, expected 0.001"),
-        ({"shape": SHAPE.model_copy(update={"layers": 2})}, "student.layers: found 1, expected 2"),
-        ({"predictions": "others"}, "shards: found"),
-    ],
-)
-def test_another_students_checkpoint_is_refused(
-    run: Path, whole: Path, tmp_path: Path, changes: dict[str, Any], field: str
-) -> None:
-    if not (run / "others").exists():
-        make_shards(run / "others", {("de", "a"): [120, 61], ("en", "b"): [40]})
-    out = shutil.copytree(whole, tmp_path / "other")
-    (out / "model.safetensors").unlink()
-    with pytest.raises(InputError, match=field):
-        fit(run, out, resume=True, **changes)
-    (out / "student.json").unlink()  # the checkpoint itself is checked too
-    with pytest.raises(InputError):
-        fit(run, out, resume=True, **changes)
-
-
-def test_logging_more_often_is_no_other_student(run: Path, whole: Path, tmp_path: Path) -> None:
-    out = shutil.copytree(whole, tmp_path / "often")
-    (out / "model.safetensors").unlink()
-    fit(run, out, resume=True, log_steps=1, checkpoint_steps=100)
-    assert [row["step"] for row in read_rows(out)][-6:] == [25, 26, 27, 28, 29, 30]
-
-
-def test_a_damaged_checkpoint_is_named(run: Path, whole: Path, tmp_path: Path) -> None:
-    out = shutil.copytree(whole, tmp_path / "damaged")
-    (out / "model.safetensors").unlink()
-    newest = list_checkpoints(out)[-1]
-    (newest / "optimizer.pt").write_bytes(b"not a checkpoint")
-    with pytest.raises(InputError, match=f"{newest.name}.*remove this checkpoint"):
-        fit(run, out, resume=True)
-    shutil.rmtree(newest)
-    assert fit(run, out, resume=True).resumed_from == 18
-    assert_same_rows(out, whole)
-
-
-def test_a_full_disk_leaves_the_earlier_checkpoint(run: Path, whole: Path, tmp_path: Path) -> None:
-    out = shutil.copytree(whole, tmp_path / "full")
-    (out / "model.safetensors").unlink()
-    shutil.rmtree(list_checkpoints(out)[-1])
-    limit = 150_000  # bytes a file: less than the weights take
-
-    def small_disk() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-
-    process = start(run, out, resume=True, slow=False, preexec_fn=small_disk)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 1
-    assert "InputError" in errors
-    assert "step-00000018 is complete" in errors
-    assert [path.name for path in list_checkpoints(out)] == ["step-00000018"]
-    assert not list((out / "checkpoints").glob(".*"))
-    fit(run, out, resume=True)
-    assert_same_rows(out, whole)
-
-
 def test_a_loss_that_is_not_finite_stops_and_names_the_step(run: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"step \d+: .*not finite"):
         fit(run, tmp_path / "nan", learning_rate=1e30, checkpoint_steps=1)
@@ -350,27 +137,3 @@ def test_biases_and_normalisations_do_not_decay() -> None:
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     assert all(names[id(parameter)].endswith("weight") for parameter in decayed["params"])
     assert all("LayerNorm" in names[id(parameter)] or "bias" in names[id(parameter)] for parameter in plain["params"])
-
-
-def test_two_processes_train_one_student_and_resume(run: Path, tmp_path: Path) -> None:
-    script = tmp_path / "two.py"
-    script.write_text(
-        f"import sys; sys.path[:0] = {[str(ROOT)]!r}\n"
-        "from pathlib import Path\nfrom tests.student.training.test_train import fit\n"
-        f"fit(Path({str(run)!r}), Path(sys.argv[1]), resume='--resume' in sys.argv)\n"
-    )
-
-    def launch(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script), *arguments]
-        return subprocess.run(command, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=120)
-
-    done = launch(str(tmp_path / "two"))
-    assert done.returncode == 0, done.stderr
-    out = shutil.copytree(tmp_path / "two", tmp_path / "resumed")
-    (out / "model.safetensors").unlink()
-    assert len(json.loads((list_checkpoints(out)[-1] / "state.json").read_text())["positions"]) == 2
-    done = launch(str(out), "--resume")
-    assert done.returncode == 0, done.stderr
-    assert_same_rows(out, tmp_path / "two")
-    with pytest.raises(InputError, match="processes: found 2, expected 1"):
-        fit(run, tmp_path / "two", resume=True)
