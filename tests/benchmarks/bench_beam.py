@@ -21,7 +21,7 @@ from data.recipe_file import parse_recipe
 from data.run import Run
 from data.shards import list_shards, read_shards, write_shard
 from pipeline.beam.teacher_steps import TeacherHandler
-from pipeline.predict import predict, teacher_identity
+from pipeline.predict import predict, teacher_identity  # type: ignore[attr-defined]
 from pipeline.teacher.label_unit import label_unit
 from pipeline.teacher.plan import make_plan
 from pipeline.vocabulary import make_vocabulary
@@ -89,7 +89,7 @@ def main() -> None:
         print(f"{'predict, in process':34}{beam:>8.1f} s{beam / bare:>8.3f}", flush=True)
         rates = {}
         for count in (1, 2):
-            stage._threads = lambda _: 1  # one worker would take all cores
+            stage._threads = lambda _: 1  # type: ignore[assignment]  # one worker would take all cores
             place = run(f"workers{count}")
             predict(
                 Run(recipe=recipe, folder=place),

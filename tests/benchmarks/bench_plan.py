@@ -67,14 +67,14 @@ def main() -> None:
         )
         identity = shard_identity(recipe, dtype="float32", union="0" * 64, tokenizer="1" * 64, weights="2" * 64)
         print(f"{'on disk':>8}{'units':>8}{'plan: seconds':>15}{'units/s':>9}{'listed: seconds':>17}")
-        units = make_plan(Run(recipe=recipe, folder=name), {"t": identity}).units
+        units = make_plan(Run(recipe=recipe, folder=name), {"t": identity}).units  # type: ignore[arg-type]
         standing = 0
         for share in (0, 0.5, 1):
             wanted = int(share * len(units))
             predict_all(units[standing:wanted], identity)
             standing = wanted
             started = time.perf_counter()
-            plan = make_plan(Run(recipe=recipe, folder=name), {"t": identity})
+            plan = make_plan(Run(recipe=recipe, folder=name), {"t": identity})  # type: ignore[arg-type]
             seconds = time.perf_counter() - started
             assert plan.finished == standing
             started = time.perf_counter()

@@ -161,7 +161,7 @@ def main() -> None:
             part = examples[: 32 if dtype == torch.float32 else WINDOWS]
             teacher = TeacherModel(Path(folder), "t", everything, name)
             teacher.label(part, 0, K, 4096)
-            seconds = best(lambda bound=teacher, some=part: bound.label(some, 0, K, 4096), 4)
+            seconds = best(lambda bound=teacher, some=part: bound.label(some, 0, K, 4096), 4)  # type: ignore[misc]
             rate = flops(len(part)) / seconds
             shares = (rate / products(32, dtype), rate / best_product(dtype))
             row(f"ours, {name}", len(part) * TOKENS / seconds, f"{shares[0]:>13.0%}{shares[1]:>9.0%}   {rate / 1e12:.2f} TFLOP/s")

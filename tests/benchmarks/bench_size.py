@@ -67,7 +67,9 @@ def stepped(table: pa.Table, k: int) -> pa.Table:
         ("topk_ids", "topk_logits"), in_steps(ids.reshape(-1, k), leaf(table["topk_logits"])[0].reshape(-1, k)), strict=True
     ):
         table = table.set_column(
-            SCHEMA.get_field_index(name), SCHEMA.field(name), list_column(values.ravel(), np.diff(offsets), name)
+            SCHEMA.get_field_index(name),
+            SCHEMA.field(name),
+            list_column(values.ravel(), np.diff(offsets), name),  # type: ignore[attr-defined]
         )
     return table
 
@@ -119,7 +121,7 @@ def compare(folder: str, tried: bool) -> None:
                     measure(label, columns, positions, rows, compression=codec, compression_level=level, **how)
             if name == "topk_logits":
                 for way in TRIED["logits"]:
-                    how = {"use_dictionary": way == "dictionary"}
+                    how = {"use_dictionary": way == "dictionary"}  # type: ignore[assignment]
                     columns = [table.select([name]) for table in steps]
                     measure(
                         f"  8-bit steps, {way.lower()}, zstd 9",

@@ -57,7 +57,7 @@ def test_the_examples_of_the_rooms_run(root: Path) -> None:
     done = subprocess.run([sys.executable, "-c", routing], cwd=root, check=True, capture_output=True, text=True)
     assert done.stdout.startswith("[")
     query = blocks("sql", texts["data/README.md"])[0].replace("runs/readme", str(root / "runs/readme"))
-    counts = duckdb.sql(query).fetchall()
+    counts = duckdb.sql(query).fetchall()  # type: ignore[union-attr]
     assert [(language, teacher) for language, teacher, _ in counts] == [("de", "small-de"), ("tr", "small-tr")]
     assert all(count > 0 for *_, count in counts)
 

@@ -106,7 +106,7 @@ def test_duckdb_reads_the_folder(tmp_path: Path, logits: str) -> None:
     make_folder(str(tmp_path), logits=logits)
     report = validate(str(tmp_path), vocabulary=make_vocabulary("gbert", "mbert"))
     source = f"read_parquet('{tmp_path}/**/*.parquet', hive_partitioning = true)"
-    counted = duckdb.sql(
+    counted = duckdb.sql(  # type: ignore[union-attr]
         f"select language, teacher, count(*), sum(len(mask_positions)) from {source} group by all order by all"
     ).fetchall()
     assert counted == [
@@ -115,7 +115,7 @@ def test_duckdb_reads_the_folder(tmp_path: Path, logits: str) -> None:
         for teacher, totals in sorted(teachers.items())
     ]
     query = f"select max(list_sum(list_transform(topk_logits, lambda x: exp(x))) / len(mask_positions)) from {source}"
-    assert duckdb.sql(query).fetchall()[0][0] <= 1.01, "DuckDB reads the float16 columns as the numbers they are"
+    assert duckdb.sql(query).fetchall()[0][0] <= 1.01, "DuckDB reads the float16 columns as the numbers they are"  # type: ignore[union-attr]
 
 
 def legal(rows: list[dict[str, Any]], identity: dict[str, Any]) -> bool:
@@ -188,8 +188,8 @@ def corruptions(draw: st.DrawFn) -> tuple[str, int, Any]:
         near = st.sampled_from([np.float16(x) for row in TABLE[column].to_pylist() for x in row])
         value = draw(near | st.floats(width=16).map(np.float16) | st.floats(-12, 0.125, width=16).map(np.float16))
     else:
-        near = st.integers(0, 6) | st.integers(0, 25) | st.sampled_from(old) | st.integers(UNION_SIZE - 2, UNION_SIZE + 1)
-        value = draw(near | st.integers(0, RANGES[column]))
+        near = st.integers(0, 6) | st.integers(0, 25) | st.sampled_from(old) | st.integers(UNION_SIZE - 2, UNION_SIZE + 1)  # type: ignore[assignment,operator]
+        value = draw(near | st.integers(0, RANGES[column]))  # type: ignore[operator]
     new, index = list(old), draw(st.integers(0, len(old) - 1))
     kind = draw(st.sampled_from(["change", "change", "change", "insert", "delete"]))
     new[index : index + (kind != "insert")] = [] if kind == "delete" else [value]

@@ -162,7 +162,7 @@ def test_long_ids_make_shorter_windows(tokenizer: Any, masking: str) -> None:
     maskable = alphabet.maskable.copy()
     maskable[long] = False
     shorter = Alphabet(roles=alphabet.roles, maskable=maskable, lengths=lengths)
-    chosen = Examples(max_length=16, masking=masking)
+    chosen = Examples(max_length=16, masking=masking)  # type: ignore[arg-type]
     made = [*make_examples(pairs, tokenizer.backend_tokenizer, shorter, chosen, 0, Counter())]
     restored: dict[str, list[list[int]]] = {}
     for example in made:

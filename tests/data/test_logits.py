@@ -52,7 +52,7 @@ def test_a_top_k_stays_one(raw: list[list[float]], seed: int) -> None:
     ]
     ids_MK, logits_MK = in_steps(np.take_along_axis(ids_MV, order, 1), np.take_along_axis(normal_MV, order, 1))
     for exact, ids, values in zip(before, ids_MK.tolist(), logits_MK.tolist(), strict=True):
-        assert dict(zip(ids, values, strict=True)) == {key: float(round_down(np.float16(x))) for key, x in exact.items()}
+        assert dict(zip(ids, values, strict=True)) == {key: float(round_down(np.float16(x))) for key, x in exact.items()}  # type: ignore[arg-type]
         assert sorted(zip(values, ids, strict=True), key=lambda pair: (-pair[0], pair[1])) == list(zip(values, ids, strict=True))
         assert sum(map(math.exp, values)) <= sum(map(math.exp, exact.values())) + 5 * 4e-7
 

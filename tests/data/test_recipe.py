@@ -3,7 +3,7 @@
 import tomllib
 from pathlib import Path
 
-import jsonschema
+import jsonschema  # type: ignore[import-untyped]
 import pytest
 
 from data.recipe import Recipe, Vocabulary

@@ -165,4 +165,4 @@ def test_expansion_against_a_plain_loop(parts: list[list[int]], tokens: list[int
     assert found.input_ids.tolist() == wanted
     assert found.mask_positions.tolist() == positions
     assert found.label_ids.tolist() == [parts[tokens[place]][0] for place in masked]
-    assert (found.input_ids.dtype, found.mask_positions.dtype, found.label_ids.dtype) == (np.uint32, np.uint16, np.uint32)
+    assert (found.input_ids.dtype, found.mask_positions.dtype, found.label_ids.dtype) == (np.uint32, np.uint16, np.uint32)  # type: ignore[comparison-overlap]

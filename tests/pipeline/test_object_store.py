@@ -79,7 +79,8 @@ def test_the_whole_way_from_and_to_a_bucket(store: ObjectStore, tmp_path: Path) 
     for file in expand(tmp_path / "corpora/*/*.parquet"):
         content = Path(file).read_bytes()
         write_atomically(
-            f"s3://shards/corpora/{Path(file).parent.name}/{Path(file).name}", lambda out, content=content: out.write(content)
+            f"s3://shards/corpora/{Path(file).parent.name}/{Path(file).name}",
+            lambda out, content=content: out.write(content),  # type: ignore[misc]
         )
     recipe = changed(
         local,
@@ -131,7 +132,7 @@ def test_prepare_reads_and_writes_a_bucket(store: ObjectStore, tmp_path: Path) -
 
 def test_runs_of_other_recipes_at_once_on_one_bucket(store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An object store has no locks: the launch that finds shards of the other's at its end lists them in no manifest."""
-    recipe, plan = recipe_on("s3://shards/shared", tmp_path), stage.make_plan
+    recipe, plan = recipe_on("s3://shards/shared", tmp_path), stage.make_plan  # type: ignore[attr-defined]
     other = changed(recipe, predict=recipe.predict.model_dump() | {"top_k": 3})
     build_union(recipe, tmp_path / "run")
     build_union(other, tmp_path / "other run")

@@ -110,7 +110,7 @@ def test_settings_a_teacher_cannot_meet_are_refused_before_it_is_paid(recipe: Re
         ({"examples": {"max_length": 65}}, "teacher 'bert-en' takes at most 64 tokens"),
     ]:
         with pytest.raises(InputError, match=message):
-            predict(Run(recipe=changed(recipe, **settings), folder=tmp_path), show_progress=False)
+            predict(Run(recipe=changed(recipe, **settings), folder=tmp_path), show_progress=False)  # type: ignore[arg-type]
     assert not (tmp_path / "predictions").exists()
 
 

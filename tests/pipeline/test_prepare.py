@@ -86,7 +86,7 @@ def test_a_full_disk(corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(stage_part.pq.ParquetWriter, "write_table", full)
+    monkeypatch.setattr(stage_part.pq.ParquetWriter, "write_table", full)  # type: ignore[attr-defined]
     with pytest.raises(
         InputError, match=r"^no space left on device while writing .*out; free space or choose another --out; nothing"
     ):
@@ -98,7 +98,7 @@ def test_a_failure_while_publishing_takes_everything_back(corpus: Path, tmp_path
     def fail(*_: object) -> None:
         raise RuntimeError("power")
 
-    real = staging.write_text
+    real = staging.write_text  # type: ignore[attr-defined]
     monkeypatch.setattr(staging, "write_text", lambda path, text: fail() if path.endswith(staging.REPORT) else real(path, text))
     with pytest.raises(RuntimeError, match="power"):
         prepare_all([corpus], tmp_path / "out", heldout_percent=20)

@@ -158,12 +158,12 @@ def test_the_disk_becomes_read_only(
 
 
 def test_the_teacher_is_exchanged_before_a_worker_loads_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    recipe, plan = two_language_recipe(tmp_path, articles_each=20), stage.make_plan
+    recipe, plan = two_language_recipe(tmp_path, articles_each=20), stage.make_plan  # type: ignore[attr-defined]
     pieces = sorted(load_vocab(tmp_path / "teachers/de").items(), key=lambda item: item[1])
 
     def planned(*arguments: object) -> object:
         save_teacher(tmp_path / "teachers/de", [piece for piece, _ in pieces], seed=77, head_rows=120)
-        return plan(*arguments)
+        return plan(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(stage, "make_plan", planned)
     code, line = command(recipe, tmp_path / "run")
@@ -183,15 +183,15 @@ def test_weights_overwritten_under_a_loaded_teacher_change_no_label(
                 file.seek(-20_000, os.SEEK_END)
                 file.write(bytes(20_000))
 
-    load = stage.TeacherHandler.load_model
+    load = stage.TeacherHandler.load_model  # type: ignore[attr-defined]
 
-    def loaded(handler: stage.TeacherHandler) -> object:
+    def loaded(handler: stage.TeacherHandler) -> object:  # type: ignore[name-defined]
         teacher = load(handler)
         if handler._teacher == "bert-de":
             spoil()
         return teacher
 
-    monkeypatch.setattr(stage.TeacherHandler, "load_model", loaded)
+    monkeypatch.setattr(stage.TeacherHandler, "load_model", loaded)  # type: ignore[attr-defined]
     launch(recipe, tmp_path / "run")
     ours, theirs = columns(tmp_path / "run"), columns(undisturbed)
     assert all(ours[name].equals(theirs[name]) for name in theirs if "bert-de" in name)

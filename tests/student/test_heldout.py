@@ -124,7 +124,7 @@ def predict(recipe: Recipe, union: Union, folder: Path, rows: int, *, changes: d
 @pytest.fixture
 def recipe(tmp_path: Path) -> Recipe:
     files = {"heldout": {"en": "corpora/en/part1.parquet", "de": "corpora/de/part1.parquet"}}
-    return two_language_recipe(tmp_path, **files)
+    return two_language_recipe(tmp_path, **files)  # type: ignore[arg-type]
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -110,7 +111,7 @@ def test_epochs_become_steps(corpus: str, tmp_path: Path) -> None:
 
 
 def test_a_killed_call_resumes(corpus: str, tmp_path: Path) -> None:
-    options = {"steps": 120, "checkpoint_steps": 10, "log_steps": 1}
+    options: dict[str, Any] = {"steps": 120, "checkpoint_steps": 10, "log_steps": 1}
     whole = fit(corpus, tmp_path / "whole", **options)
     script = (
         f"import sys; sys.path[:0] = {[str(ROOT)]!r}\n"

@@ -49,7 +49,7 @@ def setting(key: str, value: str, name: str, message: str, *command: str) -> Cas
 
 
 def dump(content: bytes, ending: str = ".xml") -> Callable[[Path], None]:
-    return lambda folder: (folder / f"dump{ending}").write_bytes(content) and None
+    return lambda folder: (folder / f"dump{ending}").write_bytes(content) and None  # type: ignore[return-value]
 
 
 def corpus(table: pa.Table) -> Callable[[Path], None]:
@@ -182,7 +182,7 @@ CASES = [
     Case("empty file", dump(b""), (*PREPARE, "dump.xml"), "dump.xml"),
     Case("Parquet without text", corpus(pa.table({"title": ["x"]})), ("predict", *RUN), "expected a column 'text'"),
     Case("Parquet text with nulls", corpus(pa.table({"text": ["The river .", None]})), ("predict", *RUN), "column 'text' is null"),
-    Case("Parquet cut", lambda f: (f / "corpora/en/part0.parquet").write_bytes(b"PAR1cut") and None, ("predict", *RUN), "Parquet"),
+    Case("Parquet cut", lambda f: (f / "corpora/en/part0.parquet").write_bytes(b"PAR1cut") and None, ("predict", *RUN), "Parquet"),  # type: ignore[arg-type]
     setting("seed", "5", "run folder of another recipe", "seed: found 0, expected 5", "predict", *RUN),
     setting("predict.top_k", "5", "shards of another k", "top_k: found 4, expected 5", "train", *RUN, "--student", "other"),
     Case(

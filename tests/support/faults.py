@@ -11,7 +11,7 @@ from unittest import mock
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 import data
 from data.contract import IDENTITY_KEY, REPORT_KEY, SCHEMA, UNIT_KEY

@@ -139,8 +139,8 @@ def make_shard(
 
 def make_folder(predictions: str, **changes: Any) -> list[str]:
     """A sound folder: two languages, two teachers, one of them of both; the locations of its five shards. `changes` of the identities."""
-    gbert = {"language": "de", "teacher": "gbert", "identity": make_identity("gbert", **changes)}
-    mbert = {"teacher": "mbert", "identity": make_identity("mbert", **changes)}
+    gbert: dict[str, Any] = {"language": "de", "teacher": "gbert", "identity": make_identity("gbert", **changes)}
+    mbert: dict[str, Any] = {"teacher": "mbert", "identity": make_identity("mbert", **changes)}
     return [
         make_shard(predictions, corpus="de-0", first_row_group=0, row_groups=2, **gbert),
         make_shard(predictions, corpus="de-0", first_row_group=2, row_groups=2, **gbert),
@@ -158,7 +158,7 @@ def _label(
     step_P = rng.integers(1, pieces // count, len(gold_P))  # so small that the candidates do not wrap onto each other
     ids_PC = (FIRST_PIECE + (gold_P[:, None] - FIRST_PIECE + step_P[:, None] * np.arange(count)) % pieces).astype(np.uint32)
     logits_PC = rng.normal(0, 3, ids_PC.shape)
-    logits_PC[:, 0] += 2  # the gold id is often among the top k, not always
+    logits_PC[:, 0] += 2  # type: ignore[index]  # the gold id is often among the top k, not always
     rest_P = rng.exponential(1, len(gold_P))  # the mass of all other ids
     normalised_PC = (logits_PC - np.log(np.exp(logits_PC).sum(axis=1) + rest_P)[:, None]).astype(np.float16)
     order_PK = np.lexsort((ids_PC, -normalised_PC), axis=-1)[:, :top_k]

@@ -75,7 +75,7 @@ def test_budget_gives_every_language_its_share() -> None:
     """A language with a hundredth of the text gets pieces by its smoothed share: with alpha 0 as many as the other."""
     teachers = [teacher("big", [f"b{index}" for index in range(8)]), teacher("small", [f"s{index}" for index in range(8)])]
     falling = np.array([128, 64, 32, 16, 8, 4, 2, 1])
-    counts = {("big", "en"): counts_of(falling * 100), ("small", "de"): counts_of(falling)}
+    counts = {("big", "en"): counts_of(falling * 100), ("small", "de"): counts_of(falling)}  # type: ignore[arg-type]
     even = choose(teachers, counts, "budget", size=5 + 8, alpha=0.0)
     assert [len(pieces) for pieces in even] == [4, 4]
     proportional = choose(teachers, counts, "budget", size=5 + 8, alpha=1.0)

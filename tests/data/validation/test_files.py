@@ -194,7 +194,7 @@ FIELD_FAULTS = [
 def test_field_of_the_footer(folder: Path, rule: str, column: str, changes: dict[str, dict[str, Any]]) -> None:
     if rule == "unit.corpus":  # a majority is needed to say which state is the odd one
         make_shard(str(folder), first_row_group=4)
-    rewrite(folder / TARGET, **changes)
+    rewrite(folder / TARGET, **changes)  # type: ignore[arg-type]
     expect(check(folder), rule, TARGET, column, None)
 
 

@@ -1,5 +1,7 @@
 """The FLOPs formula against torch's own count."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +10,7 @@ from transformers import AlbertConfig, AutoConfig, AutoModelForMaskedLM, BertCon
 
 from pipeline.forecast.flops import encoder_flops, head_flops
 
-SIZES = {"num_hidden_layers": 3, "hidden_size": 64, "num_attention_heads": 4, "vocab_size": 200}
+SIZES: dict[str, Any] = {"num_hidden_layers": 3, "hidden_size": 64, "num_attention_heads": 4, "vocab_size": 200}
 
 
 @pytest.mark.parametrize(
@@ -27,7 +29,7 @@ def test_the_formula_counts_what_torch_counts(config: AutoConfig) -> None:
     model = AutoModelForMaskedLM.from_config(config, attn_implementation="eager").eval()
     with FlopCounterMode(display=False) as counter, torch.inference_mode():
         model(input_ids=torch.ones((2, 40), dtype=torch.int64))
-    embedding = getattr(config, "embedding_size", None) or config.hidden_size
-    projection = 80 * 2 * embedding * config.hidden_size if embedding != config.hidden_size else 0  # which the formula leaves out
+    embedding = getattr(config, "embedding_size", None) or config.hidden_size  # type: ignore[attr-defined]
+    projection = 80 * 2 * embedding * config.hidden_size if embedding != config.hidden_size else 0  # type: ignore[attr-defined]  # which the formula leaves out
     counted = counter.get_total_flops() - projection
     assert encoder_flops(config, np.array([40, 40])).sum() + 80 * head_flops(config) == pytest.approx(counted, rel=1e-6)

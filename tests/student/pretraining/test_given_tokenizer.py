@@ -67,10 +67,10 @@ def spiece_model(path: Path, texts: list[str]) -> list[str]:
 def test_a_sentencepiece_model_gets_a_pad_and_a_mask_after_its_last_id(tmp_path: Path) -> None:
     pieces = spiece_model(tmp_path / "spiece.model", articles("de", 40))
     article_shard(tmp_path / "a.parquet", articles("de", 40))
-    settings = {"vocab_size": None, "tokenizer": tmp_path / "spiece.model"}
+    settings: dict[str, Any] = {"vocab_size": None, "tokenizer": tmp_path / "spiece.model"}
     result = fit(str(tmp_path / "*.parquet"), tmp_path / "teacher", **settings)
     tokenizer = AutoTokenizer.from_pretrained(tmp_path / "teacher")
-    assert tokenizer.convert_ids_to_tokens(range(len(pieces))) == pieces  # no id changes
+    assert tokenizer.convert_ids_to_tokens(range(len(pieces))) == pieces  # type: ignore[arg-type,call-overload]  # no id changes
     assert (tokenizer.pad_token_id, tokenizer.mask_token_id) == (len(pieces), len(pieces) + 1)
     assert (tokenizer.pad_token, tokenizer.mask_token) == ("<pad>", "<mask>")
     model = AutoModelForMaskedLM.from_pretrained(tmp_path / "teacher")
@@ -185,7 +185,7 @@ def test_resuming_with_another_tokenizer_is_refused(tmp_path: Path) -> None:
     pieces = [*BRACKETS, *word_pieces(TEXTS["de"])]
     save_tokenizer(tmp_path / "one", pieces)
     save_tokenizer(tmp_path / "other", [*pieces[:-2], *reversed(pieces[-2:])])
-    settings = {"vocab_size": None, "steps": 100, "checkpoint_steps": 10, "log_steps": 1}
+    settings: dict[str, Any] = {"vocab_size": None, "steps": 100, "checkpoint_steps": 10, "log_steps": 1}
     script = (
         f"import sys; sys.path[:0] = {[str(ROOT)]!r}\n"
         "from pathlib import Path\nfrom tests.support.pretraining import fit\n"

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from student.training.loss import masked_loss, teacher_target
+from student.training.loss import Tail, masked_loss, teacher_target
 
 M, H, V, K = 7, 6, 23, 4
 TAILS = ("renormalise", "gold", "ghost")
@@ -30,7 +30,7 @@ def dense(
     ids_MK: Tensor,
     logits_MK: Tensor,
     weight: float,
-    tail: str,
+    tail: Tail,
 ) -> Tensor:
     """The definition, written out over the whole vocabulary."""
     log_p_MV = torch.log_softmax(hidden_MH @ weight_VH.T + bias_V, 1)
@@ -55,7 +55,7 @@ def dense(
 @pytest.mark.parametrize("weight", [0.0, 0.3, 1.0])
 @pytest.mark.parametrize("k", [1, K])
 @pytest.mark.parametrize("block", [V, 3 * V, 100 * V])
-def test_loss_and_gradients_equal_the_dense_reference(tail: str, weight: float, k: int, block: int) -> None:
+def test_loss_and_gradients_equal_the_dense_reference(tail: Tail, weight: float, k: int, block: int) -> None:
     arguments = inputs(k)
     expected = dense(*arguments, weight, tail)
     expected_gradients = torch.autograd.grad(expected, arguments[:3])
@@ -66,7 +66,7 @@ def test_loss_and_gradients_equal_the_dense_reference(tail: str, weight: float, 
 
 
 @pytest.mark.parametrize("tail", TAILS)
-def test_gradcheck(tail: str) -> None:
+def test_gradcheck(tail: Tail) -> None:
     hidden_MH, weight_VH, bias_V, *labels = inputs()
 
     def total(h: Tensor, w: Tensor, b: Tensor) -> Tensor:
@@ -89,7 +89,7 @@ def test_gold_labels_alone_are_cross_entropy() -> None:
 
 
 @pytest.mark.parametrize("tail", TAILS)
-def test_metrics_of_each_row(tail: str) -> None:
+def test_metrics_of_each_row(tail: Tail) -> None:
     arguments = inputs()
     loss = masked_loss(*arguments, gold_weight=0.25, tail=tail)
     for row in range(M):
@@ -102,7 +102,7 @@ def test_metrics_of_each_row(tail: str) -> None:
 
 
 @pytest.mark.parametrize("tail", TAILS)
-def test_probabilities_that_round_to_more_than_one(tail: str) -> None:
+def test_probabilities_that_round_to_more_than_one(tail: Tail) -> None:
     logits_MK = torch.tensor([[-0.1, -2.2, -6.0]]).half().double() + 0.05
     assert logits_MK.exp().sum() > 1
     t_MK, rest_M = teacher_target(logits_MK, tail)
@@ -111,7 +111,7 @@ def test_probabilities_that_round_to_more_than_one(tail: str) -> None:
 
 
 @pytest.mark.parametrize("tail", TAILS)
-def test_target_sums_to_one(tail: str) -> None:
+def test_target_sums_to_one(tail: Tail) -> None:
     t_MK, rest_M = teacher_target(inputs()[5].half().double(), tail)
     torch.testing.assert_close(t_MK.sum(1) + rest_M, torch.ones(M, dtype=torch.float64))
 
@@ -129,7 +129,7 @@ def test_ghost_keeps_its_digits_when_the_student_is_sure() -> None:
 
 
 @pytest.mark.parametrize("tail", TAILS)
-def test_extreme_logits_stay_finite(tail: str) -> None:
+def test_extreme_logits_stay_finite(tail: Tail) -> None:
     hidden_MH, weight_VH, bias_V, *labels = inputs(dtype=torch.float32)
     loss = masked_loss((1000 * hidden_MH.detach()).requires_grad_(), weight_VH, bias_V, *labels, gold_weight=0.5, tail=tail)
     gradients = torch.autograd.grad(loss.total, (weight_VH, bias_V))
@@ -137,7 +137,7 @@ def test_extreme_logits_stay_finite(tail: str) -> None:
 
 
 @pytest.mark.parametrize("tail", TAILS)
-def test_autocast_multiplies_in_bfloat16_and_sums_in_float32(tail: str) -> None:
+def test_autocast_multiplies_in_bfloat16_and_sums_in_float32(tail: Tail) -> None:
     arguments = inputs(dtype=torch.float32)
     exact = masked_loss(*arguments, gold_weight=0.5, tail=tail)
     exact_gradients = torch.autograd.grad(exact.total, arguments[:3])

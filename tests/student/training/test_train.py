@@ -83,8 +83,8 @@ def test_a_step_does_not_depend_on_its_micro_batches(run: Path, tmp_path: Path) 
             lengths=big.lengths[rows],
             places=big.places[masks] - rows.start * big.input_ids.shape[1],
             label_ids=big.label_ids[masks],
-            topk_ids=big.topk_ids[masks],
-            topk_logits=big.topk_logits[masks],
+            topk_ids=big.topk_ids[masks],  # type: ignore[index]
+            topk_logits=big.topk_logits[masks],  # type: ignore[index]
         )
 
     gradients = []
