@@ -174,10 +174,10 @@ def _refuse_nulls(metadata: pq.FileMetaData, location: str) -> None:
             )
 
 
-def _refuse_strangers(standing: list[str], units: Mapping[str, Unit], teachers: Iterable[str]) -> None:
+def _refuse_strangers(listed: list[str], units: Mapping[str, Unit], teachers: Iterable[str]) -> None:
     """Refuse shards in the planned partitions that are not units of the plan."""
     partitions = {split(location)[0] for location in units}
-    strangers = [location for location in standing if location not in units and split(location)[0] in partitions]
+    strangers = [location for location in listed if location not in units and split(location)[0] in partitions]
     if strangers:
         raise InputError(
             f"{strangers[0]}{f' and {len(strangers) - 1} more' if len(strangers) > 1 else ''}: of no unit of this recipe (corpus, "
