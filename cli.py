@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from data.run import Run
     from data.table import Table
 
-# Set before any library is imported: this file prints results and errors, the libraries print nothing.
+# Before any library is imported: this file prints results and errors, the libraries print nothing.
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
 
@@ -233,8 +233,7 @@ def estimate(recipe: str, out: Path | None, settings: Sequence[str], rate: float
     """Say what predict has to do and what it will cost, before it runs.
 
     Reads the footers of the article shards and a few hundred articles of each corpus, and runs each teacher for some seconds. Units
-    and articles are exact; ± is half of a 95% interval of windows, masked positions and PFLOPs. Hours are those of one process. They
-    do not include loading the teacher and writing the shards.
+    and articles are exact; ± is half of a 95% interval. Hours are those of one process, without loading the teacher and writing shards.
 
     \b
     Example:  mergedistill estimate recipe.toml
@@ -268,7 +267,7 @@ def predict(ctx: click.Context, recipe: str, out: Path, settings: Sequence[str],
 @main.command()
 @click.argument("predictions", type=click.Path(), metavar="PREDICTIONS")
 @click.option("--vocab", type=click.Path(path_type=Path), show_default="the run's", metavar="FOLDER", help="The union vocabulary.")
-@click.option("--json", "as_json", is_flag=True, help="The report as JSON on stdout.")
+@json_option
 @click.option("--sample", type=click.IntRange(min=1), metavar="N", help="A quick look: every footer, but only N row groups.")
 @click.pass_context
 def validate(ctx: click.Context, predictions: str, vocab: Path | None, as_json: bool, sample: int | None) -> None:
@@ -305,8 +304,7 @@ def audit(ctx: click.Context, /, recipe: str, out: Path, settings: Sequence[str]
     """Compute rows of the cache again with the teachers, and compare. Exit code 0: sound; 1: faults.
 
     The rows are drawn at random from all shards. Inputs, masks and gold ids must be the same; logits may differ by rounding. |Δ| is the
-    difference of logits of ids that are in both top k. The gap is how much likelier than the last id of its top k an id is that is in
-    one of them only.
+    difference of logits of ids in both top k. The gap is the logit of an id in only one top k, above the last id of the other.
 
     \b
     Example:  mergedistill audit recipe.toml --out runs/mine
