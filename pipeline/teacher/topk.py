@@ -1,6 +1,6 @@
 """The teacher's top-k logits at masked positions, in the union vocabulary: plain functions on arrays.
 
-Two passes: on two cores, for 614 positions at V = 119,547 in float32, 127 ms; a plain logsumexp and topk over chunks of rows take 358 ms
+Two passes: on two cores, for 614 positions at V = 119,547 in float32, 120 ms; a plain logsumexp and topk over chunks of rows take 211 ms
 (`tests/benchmarks/bench_topk.py`).
 
 
