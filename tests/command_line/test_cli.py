@@ -55,6 +55,21 @@ def test_the_whole_way_from_recipe_to_student(tmp_path: Path) -> None:
     assert again.exit_code == 0, again.output
     assert "0 computed now" in again.stdout
     assert "was trained already" in again.stdout
+    common = (str(tmp_path / "recipe.toml"), "--out", str(tmp_path / "run"), "--json")
+    calls = {
+        "vocab": common,
+        "estimate": common,
+        "predict": common,
+        "audit": (*common, "--rows", "5"),
+        "train": (*common, "--resume"),
+    }
+    for name, arguments in calls.items():
+        content = json.loads(invoke(name, *arguments).stdout)  # stdout holds the JSON and nothing else
+        assert {"title", "columns", "rows", "result", "facts"} <= content.keys(), name
+    assert json.loads(invoke("predict", *common).stdout)["facts"]["computed"] == 0
+    dump = str(ROOT / "data/sample/de.heldout.xml.bz2")
+    prepared = json.loads(invoke("prepare", dump, "--language", "de", "--out", str(tmp_path / "corpus"), "--json").stdout)
+    assert prepared["facts"]["articles"] == 245
     validated = invoke("validate", str(tmp_path / "run/predictions"), "--json")
     assert (validated.exit_code, json.loads(validated.stdout)["sound"]) == (0, True)
 

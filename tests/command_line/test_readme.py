@@ -20,7 +20,7 @@ from tests.docs import commands_table, section
 from tests.support.paths import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-ROOMS = [path for path in ROOT.glob("*/**/README.md") if not {".venv", "runs", "build"} & set(path.relative_to(ROOT).parts)]
+ROOMS = [path for path in ROOT.glob("*/**/*.md") if not {".venv", "runs", "build"} & set(path.relative_to(ROOT).parts)]
 
 
 def blocks(language: str, text: str = README) -> list[str]:
@@ -53,10 +53,10 @@ def test_the_readmes_student_loads(root: Path) -> None:
 
 def test_the_examples_of_the_rooms_run(root: Path) -> None:
     texts = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in ROOMS}
-    routing = next(block for block in blocks("python", texts["vocab/README.md"]) if "load_routed" in block)
+    routing = next(block for block in blocks("python", texts["vocab/UNION.md"]) if "load_routed" in block)
     done = subprocess.run([sys.executable, "-c", routing], cwd=root, check=True, capture_output=True, text=True)
     assert done.stdout.startswith("[")
-    query = blocks("sql", texts["data/README.md"])[0].replace("runs/readme", str(root / "runs/readme"))
+    query = blocks("sql", texts["data/CONTRACT.md"])[0].replace("runs/readme", str(root / "runs/readme"))
     counts = duckdb.sql(query).fetchall()  # type: ignore[union-attr]
     assert [(language, teacher) for language, teacher, _ in counts] == [("de", "small-de"), ("tr", "small-tr")]
     assert all(count > 0 for *_, count in counts)
@@ -114,3 +114,5 @@ def test_the_readme_has_the_two_commands_and_is_short() -> None:
     assert "$ make test\n" in README
     assert len(README.splitlines()) <= 180
     assert "@" not in "".join(blocks("console"))
+    for path in ROOMS:
+        assert path.name != "README.md" or len(path.read_text(encoding="utf-8").splitlines()) <= 40, path

@@ -1,13 +1,17 @@
 """The recipe: defaults, overrides, and every way to get it wrong."""
 
+import pickle
 import tomllib
 from pathlib import Path
+from typing import Any
 
+import cloudpickle  # type: ignore[import-untyped]
 import jsonschema  # type: ignore[import-untyped]
 import pytest
 
 from data.recipe import Recipe, Vocabulary
-from data.recipe_file import load_recipe, save_recipe
+from data.recipe_file import load_recipe, parse_recipe, save_recipe
+from data.run import Run
 from vocab.errors import InputError
 
 GOOD = """
@@ -117,3 +121,22 @@ def test_a_missing_recipe_and_a_bad_setting(tmp_path: Path) -> None:
 def test_a_store_names_a_place(tmp_path: Path, store: str) -> None:
     with pytest.raises(InputError, match=r"predict\.store: .*names no bucket or folder: give one, as s3://bucket/folder"):
         load_recipe(write(tmp_path, GOOD), [f'predict.store="{store}"'])
+
+
+@pytest.mark.parametrize("name", ["emoji 😀", 'quote "x"', "backslash \\n", "line\u2028end", "plain"])
+def test_a_saved_recipe_keeps_any_path(tmp_path: Path, name: str) -> None:
+    content = {"name": "r", "teachers": [{"name": "t", "model": "m", "languages": ["de"]}], "corpora": {"de": f"{name}/*.parquet"}}
+    recipe = parse_recipe(content, folder=tmp_path)
+    save_recipe(recipe, tmp_path / "saved.toml")
+    assert load_recipe(tmp_path / "saved.toml").corpora["de"] == str(tmp_path / name / "*.parquet")
+
+
+@pytest.mark.parametrize("pickler", [pickle, cloudpickle])
+def test_a_pickled_recipe_keeps_its_folder(tmp_path: Path, pickler: Any) -> None:
+    """Beam pickles the recipe for its workers."""
+    content = {"name": "r", "teachers": [{"name": "t", "model": "m", "languages": ["de"]}], "corpora": {"de": "a.parquet"}}
+    run = Run(recipe=parse_recipe(content, folder=tmp_path), folder=tmp_path / "run")
+    copy = pickle.loads(pickler.dumps(run))
+    assert copy == run
+    assert copy.recipe.folder == tmp_path
+    assert copy.recipe.locate("m") == str(tmp_path / "m")
