@@ -11,6 +11,7 @@ from tests.support.engines.dask_cluster import DaskCluster, dask_cluster
 from tests.support.engines.flink_cluster import LOOPBACK, MISSING, FlinkCluster, flink_cluster
 from tests.support.engines.launches import MULTI_PROCESSING, Launches, finish, messages, only_line
 
+pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("engines")]  # one worker: its clusters serve all of these tests
 needs_flink = pytest.mark.skipif(bool(MISSING), reason=MISSING)
 
 
