@@ -21,7 +21,8 @@ from data.recipe_file import parse_recipe
 from data.run import Run
 from data.shards import list_shards, read_shards, write_shard
 from pipeline.beam.teacher_steps import TeacherHandler
-from pipeline.predict import predict, teacher_identity  # type: ignore[attr-defined]
+from pipeline.predict import predict
+from pipeline.teacher.identity import teacher_identity
 from pipeline.teacher.label_unit import label_unit
 from pipeline.teacher.plan import make_plan
 from pipeline.vocabulary import make_vocabulary

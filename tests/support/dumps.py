@@ -5,7 +5,8 @@ import hashlib
 from itertools import pairwise
 from pathlib import Path
 
-from pipeline.prepare import PrepareReport, prepare  # type: ignore[attr-defined]
+from pipeline.corpus.report import PrepareReport
+from pipeline.prepare import prepare
 
 TWO_PROCESSES = ["--direct_num_workers=2", "--direct_running_mode=multi_processing"]
 

@@ -23,7 +23,8 @@ from data.shards import leaf, list_shards, open_shard, read_shards
 from data.validation.validate import validate
 from pipeline.beam.launch import run_pipeline
 from pipeline.beam.teacher_steps import TeacherHandler, WriteShard
-from pipeline.predict import predict, teacher_identity  # type: ignore[attr-defined]
+from pipeline.predict import predict
+from pipeline.teacher.identity import teacher_identity
 from pipeline.teacher.label_unit import LoadedTeacher, _label, label_unit
 from pipeline.teacher.model import TeacherModel
 from pipeline.teacher.plan import make_plan
