@@ -91,7 +91,7 @@ def torment(launches: Launches, runner: str, engine: Engine, kills: int, dice: r
         tally.launches += 1
         while process.poll() is None:
             if sum(tally.kills.values()) == kills:
-                process.communicate(timeout=300)
+                process.communicate(timeout=600)
                 break
             launches.wait_for_units(runner, len(seen) + dice.randint(1, UNITS // 8), process)
             time.sleep(dice.random() * 0.1)

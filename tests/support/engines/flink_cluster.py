@@ -115,7 +115,7 @@ def flink_cluster(folder: Path, *, task_managers: int = 2) -> Iterator[FlinkClus
         yield cluster
 
 
-def _wait(done: Callable[[], bool], seconds: float = 60) -> None:
+def _wait(done: Callable[[], bool], seconds: float = 600) -> None:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         try:

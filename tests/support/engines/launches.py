@@ -78,7 +78,7 @@ class Launches:
                 np.testing.assert_allclose(leaf(mine[name])[0], leaf(other[name])[0], rtol=2e-3, atol=2e-3)
 
 
-def finish(process: subprocess.Popen[str], seconds: float = 150) -> subprocess.CompletedProcess[str]:
+def finish(process: subprocess.Popen[str], seconds: float = 600) -> subprocess.CompletedProcess[str]:
     """A launch that has ended by itself. One that goes on for ever is a TimeoutExpired."""
     try:
         out, err = process.communicate(timeout=seconds)
