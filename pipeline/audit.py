@@ -19,7 +19,7 @@ from data.storage import join, without_options
 from data.table import Column, Table, Value
 from pipeline.teacher.identity import teacher_identity
 from pipeline.teacher.label_agreement import Labels, compare_labels
-from pipeline.teacher.label_unit import LoadedTeacher, load_teacher
+from pipeline.teacher.loaded import LoadedTeacher, load_teacher
 from pipeline.teacher.plan import make_plan
 from pipeline.teacher.remade_rows import RemadeRow, draw_rows, remake_rows, same_inputs
 from pipeline.teacher.to_union import to_union
@@ -163,7 +163,7 @@ def _audited(
     ]
     same = [row for row, is_equal in zip(rows, equal, strict=True) if is_equal]
     examples = [row.example for row in same if row.example is not None]
-    made = teacher.model.label(examples, teacher.vocabulary.roles.pad, k, recipe.predict.tokens_per_batch)
+    made = teacher.label(examples, recipe)
     again = Labels(gold_logits_M=made.gold_logits_M, ids_MK=made.ids_MK, logits_MK=made.logits_MK)
     stored = Labels(
         gold_logits_M=_column(same, "label_logits", np.float16),

@@ -1,6 +1,7 @@
 """The steps of the predict job: the teacher, as RunInference calls it, and the step that writes a labelled unit to its file."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import apache_beam as beam
@@ -12,7 +13,8 @@ from data.identity import Identity
 from data.recipe import Recipe
 from data.shards import write_shard
 from data.storage import existing_files
-from pipeline.teacher.label_unit import Labelled, LoadedTeacher, load_teacher
+from pipeline.teacher.label_unit import Labelled, label_unit
+from pipeline.teacher.loaded import LoadedTeacher, RemoteModel, attach_teacher, load_teacher
 from pipeline.teacher.plan import Unit
 from vocab.union import TeacherMap
 
@@ -30,19 +32,31 @@ class TeacherHandler(ModelHandler[Unit, Labelled, LoadedTeacher]):
         super().__init__()
         self._recipe, self._teacher = recipe, teacher
         self._map, self._identity, self._threads, self._processes = teacher_map, identity, threads, processes
+        self._tokenizer_here: LoadedTeacher | None = None  # of a shared teacher
 
     def load_model(self) -> LoadedTeacher:
         return load_teacher(self._recipe, self._teacher, self._map, self._identity, threads=self._threads)
 
     def share_model_across_processes(self) -> bool:
-        """Whether the local worker processes share one copy of the teacher: yes on CUDA, where memory would not hold several."""
+        """Whether the local worker processes share the teacher: yes on CUDA, where one process keeps a device busy."""
         return self._processes and torch.cuda.is_available()
+
+    def model_copies(self) -> int:
+        """The copies of a shared teacher: one for each device. Each copy is a process of its own, and claims a device."""
+        return max(1, torch.cuda.device_count())
 
     def run_inference(
         self, batch: Sequence[Unit], model: LoadedTeacher, inference_args: dict[str, Any] | None = None
     ) -> Iterable[Labelled]:
+        # A shared teacher is a proxy of the one in another process. It only labels: this process reads, tokenises and masks.
+        teacher = model if isinstance(model, LoadedTeacher) else self._attached(model)
         for unit in batch:
-            yield model.label(unit, self._map, self._recipe)
+            yield label_unit(unit, teacher, self._map, self._recipe)
+
+    def _attached(self, proxy: Any) -> LoadedTeacher:
+        if self._tokenizer_here is None:
+            self._tokenizer_here = attach_teacher(self._recipe, self._teacher, self._map, self._identity, proxy)
+        return replace(self._tokenizer_here, model=RemoteModel(proxy))
 
 
 class WriteShard(beam.DoFn):

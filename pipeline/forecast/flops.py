@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.teacher.label_unit import BLOCK
-from pipeline.teacher.model import length_batches
+from pipeline.teacher.windows import block_windows, length_batches
 
 
 def encoder_flops(config: Any, tokens_W: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -29,11 +28,11 @@ def head_flops(config: Any) -> float:
     return float(2 * config.hidden_size * embedding + 2 * embedding * config.vocab_size)
 
 
-def padding_flops(config: Any, tokens_W: NDArray[np.int64], tokens_per_batch: int) -> float:
+def padding_flops(config: Any, tokens_W: NDArray[np.int64], tokens_per_batch: int, max_length: int) -> float:
     """FLOPs that the encoder spends on padding in a unit of these windows, in the batches that the teacher makes of them."""
-    padded_W = tokens_W.copy()
-    for start in range(0, len(tokens_W), BLOCK):
-        block = tokens_W[start : start + BLOCK]
+    padded_W, size = tokens_W.copy(), block_windows(tokens_per_batch, max_length)
+    for start in range(0, len(tokens_W), size):
+        block = tokens_W[start : start + size]
         for batch in length_batches(block.tolist(), tokens_per_batch):
             padded_W[start + batch] = block[batch].max()
     return float(encoder_flops(config, padded_W).sum() - encoder_flops(config, tokens_W).sum())

@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+import torch
 from numpy.typing import NDArray
 
 from data.contract import ShardPath
@@ -26,7 +27,9 @@ from data.storage import join
 from pipeline.forecast.article_sample import Sample, draw_sample, list_row_groups
 from pipeline.forecast.flops import encoder_flops, head_flops, padding_flops
 from pipeline.teacher.files import teacher_folder, teacher_vocabulary
-from pipeline.teacher.label_unit import Labelled, LoadedTeacher, load_teacher
+from pipeline.teacher.label_unit import Labelled, label_unit
+from pipeline.teacher.loaded import LoadedTeacher, load_teacher
+from pipeline.teacher.model import batch_budget
 from pipeline.teacher.plan import Unit
 from pipeline.teacher.to_union import Spelling, window_alphabet
 from vocab.folder import load_map
@@ -90,13 +93,14 @@ class Surveyor:
         windows_A, masked_A = self._mask(sample)
         flops_A = np.array([encoder_flops(self._config, tokens_W).sum() for tokens_W in windows_A])
         flops_A += masked_A * head_flops(self._config)
+        budget = batch_budget(self._recipe.predict.tokens_per_batch, "cuda" if torch.cuda.is_available() else "cpu")
         totals = [sample.total(values_A) for values_A in (np.array([*map(len, windows_A)]), masked_A, flops_A)]
         (windows, _), (masked, _), (flops, _) = totals
 
         def unit_flops(unit_A: NDArray[np.int64]) -> tuple[float, float]:
             """(FLOPs of a unit of these articles, FLOPs of its padding)."""
             tokens_W = np.concatenate([windows_A[article] for article in unit_A])
-            return flops_A[unit_A].sum(), padding_flops(self._config, tokens_W, self._recipe.predict.tokens_per_batch)
+            return flops_A[unit_A].sum(), padding_flops(self._config, tokens_W, budget, self._recipe.examples.max_length)
 
         own, padding = unit_flops(sample.unit(unit_articles))
         size = None
@@ -148,7 +152,7 @@ class Surveyor:
 
         def label() -> Labelled:
             _write_articles(unit.corpus, [sample.articles[article] for article in unit_A])
-            return self._loaded.label(unit, self._map, self._recipe)
+            return label_unit(unit, self._loaded, self._map, self._recipe)
 
         count = min(most, _FIRST_ARTICLES)
         unit_A = sample.unit(count)

@@ -1,11 +1,13 @@
 """One unit of work, from its articles to its table and report. This step of stage 1 writes no files.
 
+Three things run at the same time: a thread reads, tokenises and masks a block of windows; the teacher's device labels the block before
+it; and the labels of the block before that one are collected.
+
 Legend: M masked positions, K top-k.
 """
 
 import math
 import re
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -23,25 +25,22 @@ from numpy.typing import NDArray
 
 from data.articles import read_articles
 from data.contract import GOLD_SCHEMA, SCHEMA
-from data.examples import Alphabet, Example, gold_table, make_examples
-from data.identity import Identity, weights_fingerprint
+from data.examples import Example, gold_table, make_examples
 from data.logits import in_steps
 from data.read_ahead import ReadAhead
 from data.recipe import Recipe
 from data.shards import list_column
-from pipeline.teacher.files import teacher_folder, teacher_vocabulary
-from pipeline.teacher.model import TeacherModel
+from pipeline.teacher.labels import TopK, concatenate, no_labels, take_positions
+from pipeline.teacher.loaded import LoadedTeacher, Started
+from pipeline.teacher.model import batch_budget, is_out_of_memory
 from pipeline.teacher.plan import Unit
-from pipeline.teacher.to_union import Spelling, to_union, window_alphabet
-from pipeline.teacher.topk import TopK, concatenate, no_labels, take_positions
+from pipeline.teacher.to_union import Spelling, to_union
+from pipeline.teacher.windows import Windows, block_windows
 from vocab.errors import InputError, first_line
-from vocab.teacher_vocabulary import TeacherVocabulary
 from vocab.union import TeacherMap
 
-# torch has no exception type for this on a CPU.
-_OUT_OF_MEMORY = re.compile(r"can't allocate memory|ALLOC_FAILED|out of memory")
-_LOADING = threading.Lock()  # transformers changes global state of torch while it loads: two loads at once lose weights
-BLOCK = 1024  # windows that the teacher gets at once: enough windows of similar length for full batches
+# What a broken device, driver or library says. Most are plain RuntimeErrors, and nothing works on the device any more.
+_DEVICE_FAILED = re.compile(r"CUDA error|CUBLAS_STATUS|CUDNN_STATUS|cuDNN error|device-side assert")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,57 +52,11 @@ class Labelled:
     report: dict[str, Any]
 
 
-@dataclass(kw_only=True)
-class LoadedTeacher:
-    """A teacher in the memory of a worker."""
-
-    model: TeacherModel
-    vocabulary: TeacherVocabulary
-    alphabet: Alphabet
-    spelling: Spelling
-    load_seconds: float
-
-    def label(self, unit: Unit, teacher_map: TeacherMap, recipe: Recipe) -> "Labelled":
-        """`label_unit` as a method: if another process has the teacher, only its methods can be called."""
-        return label_unit(unit, self, teacher_map, recipe)
-
-
-def load_teacher(recipe: Recipe, name: str, teacher_map: TeacherMap, identity: Identity, *, threads: int = 0) -> LoadedTeacher:
-    """Load one of the recipe's teachers, ready to label units.
-
-    threads: of the matrix library in this process; 0 keeps torch's own choice. Raises InputError if the files of the teacher are not
-    the ones that `identity` was made from.
-    """
-    with _LOADING:
-        started = time.perf_counter()
-        if threads:
-            torch.set_num_threads(threads)
-        folder = teacher_folder(recipe, name, weights=True)
-        vocabulary = teacher_vocabulary(recipe, name, folder)
-        spelling = Spelling.of(teacher_map, longest=recipe.examples.max_length - 2)
-        model = TeacherModel(folder, name, teacher_map, str(identity["dtype"]))
-        # After loading, so that the fingerprints are those of the files that were loaded.
-        for what, found in (("weights", weights_fingerprint(folder)), ("tokenizer", vocabulary.tokenizer_fingerprint)):
-            expected = str(identity[f"teacher.{what}"])
-            if found != expected:
-                raise InputError(
-                    f"teacher '{name}': the {what} in {folder} changed since the launch (found {found[:12]}…, expected "
-                    f"{expected[:12]}…): launch again with one version of the teacher on every worker"
-                )
-        return LoadedTeacher(
-            model=model,
-            vocabulary=vocabulary,
-            alphabet=window_alphabet(vocabulary.roles, teacher_map, spelling),
-            spelling=spelling,
-            load_seconds=time.perf_counter() - started,
-        )
-
-
 def label_unit(unit: Unit, teacher: LoadedTeacher, teacher_map: TeacherMap, recipe: Recipe) -> Labelled:
     """Read a unit's articles, mask them, run the teacher, map its labels to the union: the complete table and report of a unit.
 
-    A second thread reads, tokenises and masks in advance; the teacher gets BLOCK windows at a time. Articles on which the tokenizer or
-    the teacher fails are set aside, with the reason in the report. Raises InputError if they are more than the recipe's share.
+    Articles on which the tokenizer or the teacher fails are set aside, with the reason in the report. Raises InputError if they are more
+    than the recipe's share, or if the memory is too small for a single window.
     """
     started, clock = datetime.now(UTC), time.perf_counter()
     counters: Counter[str] = Counter()
@@ -115,12 +68,19 @@ def label_unit(unit: Unit, teacher: LoadedTeacher, teacher_map: TeacherMap, reci
     tables: list[pa.Table] = [GOLD_SCHEMA.empty_table()]
     parts: list[TopK] = [no_labels(0, recipe.predict.top_k)]
     lengths: list[int] = []  # of the windows, in the teacher's tokens
-    ahead = ReadAhead(_blocks(examples, teacher_map, teacher.spelling), depth=2)
+    size = block_windows(batch_budget(recipe.predict.tokens_per_batch, teacher.model.device.type), recipe.examples.max_length)
+    ahead = ReadAhead(_blocks(examples, teacher_map, teacher.spelling, size), depth=2)
+    running: tuple[list[Example], Started | Exception] | None = None
     try:
         for block, table in ahead:
+            started_block = block, _begin(block, teacher, recipe)
+            if running:
+                parts.append(_finish(*running, teacher, recipe, unit.teacher, quarantine))
+            running = started_block
             tables.append(table)
             lengths += [len(example.input_ids) for example in block]
-            parts.append(_label(block, teacher, recipe, unit.teacher, quarantine))
+        if running:
+            parts.append(_finish(*running, teacher, recipe, unit.teacher, quarantine))
     finally:
         ahead.close()
     gold, labels = _set_aside(
@@ -151,37 +111,56 @@ def label_unit(unit: Unit, teacher: LoadedTeacher, teacher_map: TeacherMap, reci
         "started": started.isoformat(timespec="milliseconds"),
         "computation": uuid4().hex,  # a unit that is computed again gets another value
         "dtype": str(teacher.model.dtype).removeprefix("torch."),
-        "device": str(teacher.model.device),
+        "device": str(teacher.model.device.type),
         "counters": dict(counters),
         "quarantined": [{"doc_id": doc_id, "reason": reason} for doc_id, reason in quarantine.items()],
     }
     return Labelled(unit=unit, table=contract_table(gold, labels, recipe.predict.logits), report=report)
 
 
-def _blocks(examples: Iterator[Example], teacher_map: TeacherMap, spelling: Spelling) -> Iterator[tuple[list[Example], pa.Table]]:
-    """Blocks of BLOCK examples, each with its gold columns in union ids."""
-    while block := [*islice(examples, BLOCK)]:
+def _blocks(
+    examples: Iterator[Example], teacher_map: TeacherMap, spelling: Spelling, size: int
+) -> Iterator[tuple[list[Example], pa.Table]]:
+    """Blocks of `size` examples, each with its gold columns in union ids."""
+    while block := [*islice(examples, size)]:
         yield block, gold_table([to_union(example, teacher_map, spelling) for example in block])
 
 
-def _label(block: list[Example], teacher: LoadedTeacher, recipe: Recipe, name: str, quarantine: dict[str, str]) -> TopK:
-    """The labels of a block. If the teacher fails, each article is tried alone; articles that fail are added to `quarantine`."""
-    k, budget = recipe.predict.top_k, recipe.predict.tokens_per_batch
+def _begin(block: list[Example], teacher: LoadedTeacher, recipe: Recipe) -> Started | Exception:
+    """Start to label a block. The exception of a failure is returned: the block before this one is collected first."""
     try:
-        return teacher.model.label(block, teacher.vocabulary.roles.pad, k, budget)
+        return teacher.model.begin(
+            Windows.of(block), teacher.vocabulary.roles.pad, recipe.predict.top_k, recipe.predict.tokens_per_batch
+        )
+    except Exception as error:
+        return error
+
+
+def _finish(
+    block: list[Example], started: Started | Exception, teacher: LoadedTeacher, recipe: Recipe, name: str, quarantine: dict[str, str]
+) -> TopK:
+    """The labels of a block. If the teacher fails, each article is tried alone; articles that fail are added to `quarantine`."""
+    try:
+        if isinstance(started, Exception):
+            raise started
+        return started.result()
     except torch.AcceleratorError:
-        raise  # the device failed, not an article: nothing works on it any more
+        raise  # the device failed, not an article
     except Exception as error:
         reason = first_line(error)
-        if isinstance(error, torch.OutOfMemoryError | MemoryError) or _OUT_OF_MEMORY.search(str(error)):
+        if is_out_of_memory(error):
             raise InputError(
-                f"teacher '{name}': out of memory ({reason}); lower predict.tokens_per_batch, found {budget}"
+                f"teacher '{name}': out of memory ({reason}); lower predict.tokens_per_batch, found {recipe.predict.tokens_per_batch}"
             ) from None
+        if _DEVICE_FAILED.search(str(error)):
+            raise
         by_article = [[*group] for _, group in groupby(block, key=lambda example: example.doc_id)]
         if len(by_article) > 1:
-            return concatenate([_label(article, teacher, recipe, name, quarantine) for article in by_article])
+            return concatenate(
+                [_finish(article, _begin(article, teacher, recipe), teacher, recipe, name, quarantine) for article in by_article]
+            )
         quarantine.setdefault(block[0].doc_id, f"the teacher failed: {reason}")
-        return no_labels(sum(len(example.mask_positions) for example in block), k)
+        return no_labels(sum(len(example.mask_positions) for example in block), recipe.predict.top_k)
 
 
 def _set_aside(

@@ -3,11 +3,14 @@
 Legend: B batch, T tokens, H hidden size, M masked positions, V rows of the head, K top-k.
 """
 
+import logging
+import re
+import sys
 import threading
 from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -15,20 +18,25 @@ from numpy.typing import NDArray
 
 from data.examples import Example
 from pipeline.teacher.cpu_tuning import keep_freed_memory, pack_linears
-from pipeline.teacher.topk import Candidates, Remap, TopK, no_labels, take_positions
+from pipeline.teacher.cuda_tuning import TOKENS_PER_BATCH, claim_device, compile_layers, float32_logits
+from pipeline.teacher.labels import Pending, TopK, no_labels
+from pipeline.teacher.topk import Candidates, Remap
+from pipeline.teacher.windows import PaddedBatch, Windows, length_batches, padded_batches, ragged
 from vocab.errors import InputError, first_line
 from vocab.union import TeacherMap
 
 # Layers of attention, followed by a feed-forward block for each position. After the last one comes the head.
 _BERT_LAYERS = ("BertLayer", "RobertaLayer", "XLMRobertaLayer", "CamembertLayer", "ElectraLayer", "RoFormerLayer")
+_OUT_OF_MEMORY = re.compile(r"can't allocate memory|ALLOC_FAILED|out of memory")
 
 
 class TeacherModel:
     """A masked LM in memory, with its map into the union."""
 
-    def __init__(self, folder: Path, name: str, teacher_map: TeacherMap, dtype: str):
+    def __init__(self, folder: Path, name: str, teacher_map: TeacherMap, dtype: str, *, compiled: bool = False):
         """Load from a local folder. Raises InputError for a checkpoint without a trained masked-LM head."""
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.name = name
+        self.device = claim_device()
         self.dtype = choose_dtype(dtype, self.device)
         self.model = load_masked_lm(folder, name).to(self.device, self.dtype)
         if self.device.type == "cpu":
@@ -36,7 +44,12 @@ class TeacherModel:
             for weight in chain(self.model.parameters(), self.model.buffers()):
                 weight.data = weight.data.clone()  # loaded weights are pages of the file, and would change with the file
             pack_linears(self.model, tokens=4096)
+        else:
+            float32_logits(self.model)
+        if compiled:
+            compile_layers(self.model)
         self.remap = Remap(teacher_map, self.device)
+        self.fitting: int | None = None  # tokens of a batch that the device's memory held, once it was too small for more
         self._batch = threading.local()  # a runner may use one model in several threads of a process
         _last_mixing(self.model).register_forward_hook(self._gather)
 
@@ -50,38 +63,64 @@ class TeacherModel:
         output["last_hidden_state"] = output["last_hidden_state"].flatten(0, 1)[self._batch.places_M].unsqueeze(0)
         return output
 
+    def label(self, examples: Sequence[Example], pad: int, k: int, tokens_per_batch: int | Literal["auto"]) -> TopK:
+        """The labels of all masked positions of the examples, in the order of the examples."""
+        return self.begin(Windows.of(examples), pad, k, tokens_per_batch).result() if examples else no_labels(0, k)
+
     @torch.inference_mode()
-    def label(self, examples: Sequence[Example], pad: int, k: int, tokens_per_batch: int) -> TopK:
-        """The labels of all masked positions of the examples, in the order of the examples.
+    def begin(self, windows: Windows, pad: int, k: int, tokens_per_batch: int | Literal["auto"]) -> Pending:
+        """Start to label windows. On a GPU this returns before the labels are computed.
 
-        Batches have examples of similar length under a token budget, padding included. So the result depends only on the examples, not
-        on their order. Nothing waits for the device before the last batch was sent to it.
+        Batches have windows of similar length under a token budget, padding included. So the result depends only on the windows, not on
+        their order. Nothing waits for the device before the last batch was sent to it, except for the mask of a padded batch. If the
+        device's memory is too small for a batch, all are made again with half its tokens, and later ones too.
         """
-        if not examples:
-            return no_labels(0, k)
-        starts = np.cumsum([0, *(len(example.mask_positions) for example in examples)])
-        batches = length_batches([len(example.input_ids) for example in examples], tokens_per_batch)
-        labels = self.remap.finish([self._label_batch([examples[index] for index in batch], pad, k) for batch in batches], k)
-        places_M = np.concatenate([np.arange(starts[index], starts[index + 1]) for batch in batches for index in batch])
-        return take_positions(labels, np.argsort(places_M))
+        budget = min(batch_budget(tokens_per_batch, self.device.type), self.fitting or sys.maxsize)
+        batches = length_batches(windows.lengths_W, budget)
+        order = np.concatenate(batches)
+        try:
+            parts = [
+                self._label_batch(batch, k) for batch in padded_batches(windows.take(order), [len(batch) for batch in batches], pad)
+            ]
+            places_M = ragged(windows.masked_W, order)
+            return self.remap.finish(parts, k, np.argsort(places_M))
+        except Exception as error:
+            if not is_out_of_memory(error) or max(len(batch) for batch in batches) == 1:
+                raise
+        # Here the failed batch's tensors are free: the exception held them.
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        self.fitting = max(int(windows.lengths_W[batch[0]]) * len(batch) for batch in batches if len(batch) > 1) // 2
+        logging.getLogger(__name__).warning(
+            "teacher '%s': %s has too little memory for batches of %d tokens: going on with %d. Set predict.tokens_per_batch = %d",
+            *(self.name, self.device, budget, self.fitting, self.fitting),
+        )
+        return self.begin(windows, pad, k, tokens_per_batch)
 
-    def _label_batch(self, examples: Sequence[Example], pad: int, k: int) -> Candidates:
-        longest = max(len(example.input_ids) for example in examples)
-        input_ids_BT = np.full((len(examples), longest), pad, dtype=np.int64)
-        attention_BT = np.zeros((len(examples), longest), dtype=np.int64)
-        for row, example in enumerate(examples):
-            input_ids_BT[row, : len(example.input_ids)] = example.input_ids
-            attention_BT[row, : len(example.input_ids)] = 1
-        places_M = np.concatenate([row * longest + example.mask_positions.astype(np.int64) for row, example in enumerate(examples)])
-        gold_M = np.concatenate([example.label_ids for example in examples]).astype(np.int64)
-        self._batch.places_M = self._send(places_M)
-        output = self.model(input_ids=self._send(input_ids_BT), attention_mask=self._send(attention_BT))
-        return self.remap.candidates(output.logits[0], self._send(gold_M), k)
+    def _label_batch(self, batch: PaddedBatch, k: int) -> Candidates:
+        attention_BT = batch.attention_BT
+        if attention_BT is None and self.device.type == "cpu":
+            attention_BT = np.ones_like(batch.input_ids_BT)  # on a GPU, no mask takes a faster attention, and the host does not wait
+        self._batch.places_M = self._send(batch.places_M)
+        output = self.model(
+            input_ids=self._send(batch.input_ids_BT), attention_mask=None if attention_BT is None else self._send(attention_BT)
+        )
+        return self.remap.candidates(output.logits[0], self._send(batch.gold_M), k)
 
     def _send(self, array: NDArray[np.int64]) -> torch.Tensor:
         """Copy an array to the teacher's device. A copy to a GPU runs while this thread prepares the next array."""
         tensor = torch.from_numpy(array)
         return tensor.pin_memory().to(self.device, non_blocking=True) if self.device.type == "cuda" else tensor
+
+
+def batch_budget(setting: int | Literal["auto"], device: str) -> int:
+    """The tokens of a batch for predict.tokens_per_batch, on a type of device."""
+    return TOKENS_PER_BATCH[device] if setting == "auto" else setting
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out. On a CPU, torch has no exception type for that."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or _OUT_OF_MEMORY.search(str(error)) is not None
 
 
 def _last_mixing(model: Any) -> torch.nn.Module:
@@ -92,17 +131,6 @@ def _last_mixing(model: Any) -> torch.nn.Module:
     layers = [module for module in model.modules() if type(module).__name__ in _BERT_LAYERS]
     found: torch.nn.Module = layers[-1].attention if layers else model.base_model
     return found
-
-
-def length_batches(lengths: Sequence[int], tokens_per_batch: int) -> list[NDArray[np.int64]]:
-    """Indices in batches of similar length: batch size × longest length ≤ the budget. A longer example is a batch of its own."""
-    order = np.argsort(np.asarray(lengths, dtype=np.int64), kind="stable")[::-1]
-    batches, start = [], 0
-    while start < len(order):
-        size = max(1, tokens_per_batch // lengths[order[start]])
-        batches.append(order[start : start + size])
-        start += size
-    return batches
 
 
 def choose_dtype(dtype: str, device: torch.device) -> torch.dtype:

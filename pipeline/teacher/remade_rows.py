@@ -14,7 +14,7 @@ from data.examples import Example, make_examples
 from data.recipe import Recipe
 from data.shards import open_shard
 from data.storage_faults import storage_fault
-from pipeline.teacher.label_unit import LoadedTeacher
+from pipeline.teacher.loaded import LoadedTeacher
 from pipeline.teacher.plan import Unit
 from vocab.errors import InputError, first_line
 

@@ -1,70 +1,35 @@
 """The teacher's top-k logits at masked positions, in the union vocabulary: plain functions on arrays.
 
 Two passes: on two cores, for 614 positions at V = 119,547 in float32, 120 ms; a plain logsumexp and topk over chunks of rows take 211 ms
-(`tests/benchmarks/bench_topk.py`).
-
+(`tests/benchmarks/bench_topk.py`). On CUDA the first pass is one kernel.
 
 Legend: M masked positions, V rows of the teacher's head, K top-k, S candidates sorted before the cut, G groups of rows that merge,
 W rows of the widest group, D dropped rows, B blocks of rows, C rows of the chosen blocks.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from pipeline.teacher.labels import LOWEST, Pending, TopK
+from pipeline.teacher.scan_kernel import COUNTED, DROPPED, IGNORED, SHOWN, has_kernel, scan
 from vocab.union import TeacherMap
 
 # Candidates in addition to k. With up to this many equal logits at the end of the top k, ids decide, not torch.topk.
 _MARGIN = 8
-_LOWEST = float(np.finfo(np.float16).min)
 _FEW = 2  # with at most this many blocks for each candidate, the second pass reads all of them
 _BLOCK = 64  # rows of the head that the first pass summarises by their largest logit
 _WORKSPACE = {"cpu": 1 << 21, "cuda": 1 << 30}  # bytes of float32 logits at once: the cache of a CPU core; enough work for a GPU
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TopK:
-    """The labels of M masked positions. Logits are normalised: logit − logsumexp(logits of the teacher's pieces), in float16."""
-
-    gold_logits_M: NDArray[np.float16]
-    ids_MK: NDArray[np.uint32]  # union ids, best first, distinct; equal logits by id
-    logits_MK: NDArray[np.float16]
-    finite_M: NDArray[np.bool_]  # false where the teacher gave NaN or infinity: these labels cannot be used
-    dropped_M: NDArray[np.float32]  # probability of pieces that are not in the union
-    merged_M: NDArray[np.float32]  # probability of surface forms that were added to a more likely form of the same piece
-
-
-def take_positions(labels: TopK, places: NDArray[Any]) -> TopK:
-    """The labels at some positions, in the order of `places`."""
-    return TopK(**{field.name: getattr(labels, field.name)[places] for field in fields(TopK)})
-
-
-def concatenate(parts: Sequence[TopK]) -> TopK:
-    """The labels of several parts, one part after the other."""
-    return TopK(**{field.name: np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(TopK)})
-
-
-def no_labels(positions: int, k: int) -> TopK:
-    """Unusable labels for a number of positions, marked as not finite."""
-    return TopK(
-        gold_logits_M=np.full(positions, _LOWEST, dtype=np.float16),
-        ids_MK=np.zeros((positions, k), dtype=np.uint32),
-        logits_MK=np.full((positions, k), _LOWEST, dtype=np.float16),
-        finite_M=np.zeros(positions, dtype=np.bool_),
-        dropped_M=np.zeros(positions, dtype=np.float32),
-        merged_M=np.zeros(positions, dtype=np.float32),
-    )
-
-
 class Candidates(NamedTuple):
-    """The S best rows of each position, normalised, still on the teacher's device. Equal logits have no fixed order yet."""
+    """The S best rows of each position as union ids, with normalised logits, on the teacher's device. Equal logits have no fixed order."""
 
     gold_M: torch.Tensor
-    rows_MS: torch.Tensor
+    ids_MS: torch.Tensor
     logits_MS: torch.Tensor
     dropped_M: torch.Tensor
     merged_M: torch.Tensor
@@ -78,8 +43,9 @@ class Remap:
     placeholders, surplus rows) are ignored.
     """
 
-    def __init__(self, teacher_map: TeacherMap, device: torch.device):
-        self._union_ids = teacher_map.union_ids
+    def __init__(self, teacher_map: TeacherMap, device: torch.device, kernel: bool | None = None):
+        """kernel: whether a Triton kernel does the first pass; None: on CUDA, if there is Triton."""
+        self._kernel = has_kernel(device) if kernel is None else kernel
         forms_GW, group_V = _merged_rows(teacher_map)
         alone = teacher_map.predictable & (group_V < 0)
         dropped = teacher_map.real & ~teacher_map.predictable
@@ -91,10 +57,13 @@ class Remap:
         self._drops, self._dropped_V = bool(dropped.any()), on_device(dropped.astype(np.float32))
         self._hidden_V = on_device(np.where(dropped, -np.inf, 0).astype(np.float32))
         self._forms_GW, self._group_V = on_device(forms_GW), on_device(group_V)
+        self._union_ids_V = on_device(teacher_map.union_ids.astype(np.int64))
+        kinds = np.select([alone, group_V >= 0, dropped], [SHOWN, COUNTED, DROPPED], IGNORED)
+        self._kinds_V = on_device(kinds.astype(np.int8))
 
     def __call__(self, logits_MV: torch.Tensor, gold_M: torch.Tensor, k: int) -> TopK:
         """The top k of raw logits of any float type. `gold_M` are the teacher's ids, and predictable."""
-        return self.finish([self.candidates(logits_MV, gold_M, k)], k)
+        return self.finish([self.candidates(logits_MV, gold_M, k)], k).result()
 
     def candidates(self, logits_MV: torch.Tensor, gold_M: torch.Tensor, k: int) -> Candidates:
         """The best k rows and some more, in two passes. Nothing leaves the device.
@@ -103,7 +72,7 @@ class Remap:
         the largest logit of each block of rows. The S best rows are in the S blocks with the largest maxima, and the second pass reads
         only these blocks.
         """
-        seen = self._first_pass(logits_MV)
+        seen = (self._scan if self._kernel else self._first_pass)(logits_MV)
         size = min(k + _MARGIN, logits_MV.shape[1])
         step = max(1, _WORKSPACE[logits_MV.device.type] // (4 * size * _BLOCK))
         best = [
@@ -117,11 +86,24 @@ class Remap:
             gold_M1 = torch.where(group_M1 < 0, gold_M1, seen.joined_MG.gather(1, group_M1.clamp(min=0)))
         return Candidates(
             gold_M=(gold_M1 - seen.logsumexp_M1)[:, 0],
-            rows_MS=rows_MS,
+            ids_MS=self._union_ids_V[rows_MS],
             logits_MS=values_MS - seen.logsumexp_M1,
             dropped_M=seen.dropped_M,
             merged_M=seen.merged_M,
         )
+
+    def _scan(self, logits_MV: torch.Tensor) -> "_Seen":
+        """The first pass as one kernel."""
+        blocks = -(-logits_MV.shape[1] // _BLOCK)
+        seen = _Seen.empty(len(logits_MV), blocks, len(self._forms_GW), logits_MV.device)
+        lse_M1 = seen.logsumexp_M1
+        scan(logits_MV, self._kinds_V, seen.maxima_MB, lse_M1, seen.dropped_M, block=_BLOCK, drops=self._drops)
+        if len(self._forms_GW):
+            forms_MGW = logits_MV[:, self._forms_GW.clamp(min=0)].float().masked_fill_(self._forms_GW < 0, -torch.inf)
+            torch.logsumexp(forms_MGW, dim=2, out=seen.joined_MG)
+            less_likely_MG = 1 - (forms_MGW.amax(dim=2) - seen.joined_MG).exp_().nan_to_num_(1.0)
+            torch.sum((seen.joined_MG - lse_M1).exp_() * less_likely_MG, dim=1, out=seen.merged_M)
+        return seen
 
     def _first_pass(self, logits_MV: torch.Tensor) -> "_Seen":
         positions, rows = logits_MV.shape
@@ -172,21 +154,24 @@ class Remap:
         values_MS, places_MS = values_MC.topk(size, dim=1)
         return rows_MC.gather(1, places_MS), values_MS
 
-    def finish(self, parts: Sequence[Candidates], k: int) -> TopK:
-        """The k best candidates of several batches, in union ids, on the CPU. Equal logits are ordered by id."""
-        found = Candidates(*(torch.cat(tensors).cpu() for tensors in zip(*parts, strict=True)))
-        values = _half(found.logits_MS)
-        ids = self._union_ids[found.rows_MS.numpy()]
-        order = np.lexsort((ids, -values.astype(np.float32)), axis=1)[:, :k]
-        return TopK(
-            gold_logits_M=_half(found.gold_M),
-            ids_MK=np.take_along_axis(ids, order, axis=1),
-            logits_MK=np.take_along_axis(values, order, axis=1),
-            finite_M=torch.isfinite(
-                found.gold_M
-            ).numpy(),  # one logit that is not finite makes the sum not finite, and so all labels of its position
-            dropped_M=found.dropped_M.numpy(),
-            merged_M=found.merged_M.numpy(),
+    def finish(self, parts: Sequence[Candidates], k: int, order: NDArray[np.int64] | None = None) -> Pending:
+        """The k best candidates of several batches, in another order, on their way to the CPU. Equal logits are ordered by id."""
+        found = Candidates(*(torch.cat(tensors) for tensors in zip(*parts, strict=True)))
+        if order is not None:
+            places_M = torch.from_numpy(order).to(found.gold_M.device, non_blocking=True)
+            found = Candidates(*(tensor[places_M] for tensor in found))
+        values_MS = found.logits_MS.clamp(LOWEST, 0.0).half()
+        # Normalised logits are not positive, so the bits of −logit are in the order of the numbers: one integer holds both keys.
+        keys_MS = (values_MS.abs().view(torch.int16).long() << 32) | found.ids_MS
+        places_MK = keys_MS.sort(dim=1).indices[:, :k]
+        return Pending(
+            gold_logits_M=found.gold_M.clamp(LOWEST, 0.0).half(),
+            ids_MK=found.ids_MS.gather(1, places_MK),
+            logits_MK=values_MS.gather(1, places_MK),
+            # One logit that is not finite makes the sum not finite, and so all labels of its position.
+            finite_M=torch.isfinite(found.gold_M),
+            dropped_M=found.dropped_M,
+            merged_M=found.merged_M,
         )
 
 
@@ -203,11 +188,6 @@ class _Seen(NamedTuple):
     def empty(cls, positions: int, blocks: int, groups: int, device: torch.device) -> "_Seen":
         maxima, logsumexp, joined = (torch.empty(positions, width, device=device) for width in (blocks, 1, groups))
         return cls(maxima, logsumexp, joined, *torch.zeros(2, positions, device=device))
-
-
-def _half(logits: torch.Tensor) -> NDArray[np.float16]:
-    """Logits as float16, never −inf, and never above 0, which rounding of the sum could cause."""
-    return logits.clamp(_LOWEST, 0.0).numpy().astype(np.float16)
 
 
 def _merged_rows(teacher_map: TeacherMap) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

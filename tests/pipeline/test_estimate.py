@@ -22,8 +22,9 @@ from pipeline.estimate import COLUMNS, estimate
 from pipeline.forecast.article_sample import DRAWS, PLACES
 from pipeline.forecast.flops import encoder_flops, head_flops
 from pipeline.predict import predict
-from pipeline.teacher.label_unit import Labelled, LoadedTeacher
-from pipeline.teacher.model import length_batches
+from pipeline.teacher.label_unit import Labelled
+from pipeline.teacher.loaded import LoadedTeacher
+from pipeline.teacher.windows import length_batches
 from pipeline.teacher.plan import Unit
 from pipeline.vocabulary import make_vocabulary
 from tests.support.factories import TEXTS, article_shard, articles, two_language_recipe

@@ -25,11 +25,12 @@ from pipeline.beam.launch import run_pipeline
 from pipeline.beam.teacher_steps import TeacherHandler, WriteShard
 from pipeline.predict import predict
 from pipeline.teacher.identity import teacher_identity
-from pipeline.teacher.label_unit import LoadedTeacher, _label, label_unit
+from pipeline.teacher.label_unit import _begin, _finish, label_unit
+from pipeline.teacher.labels import take_positions
+from pipeline.teacher.loaded import LoadedTeacher
 from pipeline.teacher.model import TeacherModel
 from pipeline.teacher.plan import make_plan
 from pipeline.teacher.to_union import Spelling
-from pipeline.teacher.topk import take_positions
 from pipeline.vocabulary import make_vocabulary
 from tests.support.factories import SPECIAL, TEXTS, article_shard, articles, save_teacher, word_pieces
 from vocab.errors import InputError
@@ -125,10 +126,10 @@ def test_a_window_that_the_teacher_raises_on_costs_its_article_alone(tmp_path: P
         array = np.array(ids, dtype=np.uint32)  # 9999 has no embedding
         block.append(Example(doc_id=doc_id, window=0, input_ids=array, mask_positions=np.array([1]), label_ids=array[1:2]))
     quarantine: dict[str, str] = {}
-    labels = _label(block, teacher, recipe, "t", quarantine)
+    labels = _finish(block, _begin(block, teacher, recipe), teacher, recipe, "t", quarantine)
     assert quarantine == {"b": "the teacher failed: index out of range in self"}
     assert labels.finite_M.tolist() == [True, False, False, True]
-    alone = teacher.model.label([block[0], block[3]], 0, 4, 256)
+    alone = teacher.label([block[0], block[3]], recipe)
     assert np.array_equal(take_positions(labels, labels.finite_M).ids_MK, alone.ids_MK)
 
 
@@ -217,7 +218,7 @@ def test_memory_that_runs_out_is_no_articles_fault(tmp_path: Path, monkeypatch: 
     """Torch's own error on a CPU, which is a plain RuntimeError."""
     recipe = poisoned_recipe(tmp_path, poison=0, max_quarantined=1.0)
     make_vocabulary(Run(recipe=recipe, folder=tmp_path / "run"))
-    monkeypatch.setattr(TeacherModel, "label", lambda *_: torch.empty(1 << 50))
+    monkeypatch.setattr(TeacherModel, "begin", lambda *_: torch.empty(1 << 50))
     with pytest.raises(InputError, match=r"'t': out of memory .*; lower predict\.tokens_per_batch, found 256"):
         predict(Run(recipe=recipe, folder=tmp_path / "run"), show_progress=False)
     assert list_shards(str(tmp_path / "run/predictions")) == []

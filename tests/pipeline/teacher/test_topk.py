@@ -14,8 +14,9 @@ from transformers import AutoConfig, AutoModelForMaskedLM
 from data.examples import Example
 from pipeline.teacher import topk
 from pipeline.teacher.cpu_tuning import pack_linears
-from pipeline.teacher.model import TeacherModel, _last_mixing, length_batches, load_masked_lm
+from pipeline.teacher.model import TeacherModel, _last_mixing, load_masked_lm
 from pipeline.teacher.topk import Remap
+from pipeline.teacher.windows import length_batches
 from tests.support.factories import SPECIAL, TEXTS, save_teacher, word_pieces
 from vocab.errors import InputError
 from vocab.union import TeacherMap
@@ -127,7 +128,7 @@ def test_head_at_masked_positions_equals_the_plain_forward(architecture: str) ->
     with torch.inference_mode():
         plain = model(input_ids=input_ids).logits
     teacher = TeacherModel.__new__(TeacherModel)
-    teacher.device, teacher.model = torch.device("cpu"), model
+    teacher.device, teacher.model, teacher.fitting = torch.device("cpu"), model, None
     teacher.remap = Remap(teacher_map(list(range(40)), [True] * 40), teacher.device)
     teacher._batch = threading.local()
     _last_mixing(model).register_forward_hook(teacher._gather)

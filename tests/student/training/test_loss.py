@@ -4,7 +4,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from student.training.loss import Tail, masked_loss, teacher_target
+from student.training.block_gradient import Tail, teacher_target
+from student.training.loss import masked_loss
+from tests.support.losses import dense_loss
 
 M, H, V, K = 7, 6, 23, 4
 TAILS = ("renormalise", "gold", "ghost")
@@ -22,42 +24,13 @@ def inputs(k: int = K, dtype: torch.dtype = torch.float64, seed: int = 0) -> tup
     return hidden_MH, weight_VH, bias_V, labels_M, ids_MK, logits_MK.to(dtype)
 
 
-def dense(
-    hidden_MH: Tensor,
-    weight_VH: Tensor,
-    bias_V: Tensor,
-    labels_M: Tensor,
-    ids_MK: Tensor,
-    logits_MK: Tensor,
-    weight: float,
-    tail: Tail,
-) -> Tensor:
-    """The definition, written out over the whole vocabulary."""
-    log_p_MV = torch.log_softmax(hidden_MH @ weight_VH.T + bias_V, 1)
-    t_MK = logits_MK.exp()
-    rest_M = 1 - t_MK.sum(1)
-    gold_MV = torch.nn.functional.one_hot(labels_M, V).to(log_p_MV)
-    teacher_MV = torch.zeros_like(log_p_MV)
-    if tail == "renormalise":
-        teacher_MV.scatter_(1, ids_MK, t_MK / t_MK.sum(1, keepdim=True))
-    else:
-        teacher_MV.scatter_(1, ids_MK, t_MK)
-    teacher = -(teacher_MV * log_p_MV).sum()
-    if tail == "gold":
-        teacher = teacher - (rest_M[:, None] * gold_MV * log_p_MV).sum()
-    if tail == "ghost":
-        others_M = 1 - log_p_MV.exp().gather(1, ids_MK).sum(1)
-        teacher = teacher - (rest_M * others_M.log()).sum()
-    return weight * -(gold_MV * log_p_MV).sum() + (1 - weight) * teacher
-
-
 @pytest.mark.parametrize("tail", TAILS)
 @pytest.mark.parametrize("weight", [0.0, 0.3, 1.0])
 @pytest.mark.parametrize("k", [1, K])
 @pytest.mark.parametrize("block", [V, 3 * V, 100 * V])
 def test_loss_and_gradients_equal_the_dense_reference(tail: Tail, weight: float, k: int, block: int) -> None:
     arguments = inputs(k)
-    expected = dense(*arguments, weight, tail)
+    expected = dense_loss(*arguments, weight, tail)
     expected_gradients = torch.autograd.grad(expected, arguments[:3])
     loss = masked_loss(*arguments, gold_weight=weight, tail=tail, block_logits=block)
     torch.testing.assert_close(loss.total, expected)
