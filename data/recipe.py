@@ -105,7 +105,8 @@ class Train(Section):
 
     steps: Positive = 100_000  # optimizer steps
     tokens_per_batch: Positive = 65_536  # of a step, over all devices, padding included
-    tokens_per_microbatch: Positive = 16_384  # of a forward pass on one device; gradients accumulate over a step
+    # Of a forward pass on one device; gradients accumulate over a step. auto: what fills a GPU's memory; 16,384 on a CPU.
+    tokens_per_microbatch: Positive | Literal["auto"] = "auto"
     learning_rate: Annotated[float, Field(gt=0)] = 1e-4  # the peak; linear warm-up, then linear decay to 0
     warmup_steps: Annotated[int, Field(ge=0)] = 5000
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
@@ -114,6 +115,7 @@ class Train(Section):
     tail: Literal["renormalise", "ghost", "gold"] = "renormalise"  # the rule for the teacher's mass outside the top k
     sampling_alpha: Annotated[float, Field(ge=0, le=1)] = 0.7  # languages are drawn with p ∝ n^alpha
     precision: Literal["auto", "float32", "bfloat16"] = "auto"  # of matrix products; auto: bfloat16 where the hardware has it
+    compile: bool = False  # compile the student's layers: up to a minute at the start, then faster steps on a GPU
     log_steps: Positive = 50  # steps between two rows of metrics.jsonl
     checkpoint_steps: Positive = 1000
 

@@ -1,7 +1,8 @@
 """The devices that train, and the number format in which they multiply fast."""
 
 import os
-from typing import Literal
+import re
+from typing import Any, Literal
 
 import torch
 from accelerate import Accelerator
@@ -37,3 +38,18 @@ def use_bfloat16(precision: Literal["auto", "float32", "bfloat16"], device: torc
 def autocast(precision: Literal["auto", "float32", "bfloat16"], device: torch.device) -> torch.autocast:
     """The context in which a model's forward pass runs."""
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=use_bfloat16(precision, device))
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out. On a CPU, torch has no exception type for that."""
+    words = r"can't allocate memory|ALLOC_FAILED|out of memory"
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or re.search(words, str(error)) is not None
+
+
+def compile_layers(model: Any) -> int:
+    """Compile the layers of a model's encoder, one by one: they share one program. Returns their number, 0 without a list of layers."""
+    lists = [module for module in model.base_model.modules() if isinstance(module, torch.nn.ModuleList)]
+    layers = max(lists, key=len, default=())
+    for layer in layers:
+        layer.compile(dynamic=True)
+    return len(layers)

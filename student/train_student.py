@@ -15,6 +15,7 @@ from student.hf_folder import load_model
 from student.model import new_student
 from student.predictions import student_shards
 from student.training.loop import TrainResult, train
+from student.training.memory import MICROBATCH
 from student.training.output import is_finished
 from vocab.errors import InputError
 from vocab.folder import load_union
@@ -73,7 +74,8 @@ def evaluate_student(run: Run, name: str = "student") -> Heldout:
     shards = student_shards(run, HELDOUT, load_union(run.vocabulary))
     model = load_model(folder).to(open_accelerator().device)
     settings = run.recipe.train
-    heldout = score(model, shards, tokens_per_batch=settings.tokens_per_microbatch, precision=settings.precision)
+    budget = MICROBATCH if settings.tokens_per_microbatch == "auto" else settings.tokens_per_microbatch
+    heldout = score(model, shards, tokens_per_batch=budget, precision=settings.precision)
     write_heldout(heldout, folder)
     return heldout
 

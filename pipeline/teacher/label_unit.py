@@ -137,7 +137,12 @@ def _begin(block: list[Example], teacher: LoadedTeacher, recipe: Recipe) -> Star
 
 
 def _finish(
-    block: list[Example], started: Started | Exception, teacher: LoadedTeacher, recipe: Recipe, name: str, quarantine: dict[str, str]
+    block: list[Example],
+    started: Started | Exception,
+    teacher: LoadedTeacher,
+    recipe: Recipe,
+    name: str,
+    quarantine: dict[str, str],
 ) -> TopK:
     """The labels of a block. If the teacher fails, each article is tried alone; articles that fail are added to `quarantine`."""
     try:

@@ -100,7 +100,9 @@ class TeacherModel:
     def _label_batch(self, batch: PaddedBatch, k: int) -> Candidates:
         attention_BT = batch.attention_BT
         if attention_BT is None and self.device.type == "cpu":
-            attention_BT = np.ones_like(batch.input_ids_BT)  # on a GPU, no mask takes a faster attention, and the host does not wait
+            attention_BT = np.ones_like(
+                batch.input_ids_BT
+            )  # on a GPU, no mask takes a faster attention, and the host does not wait
         self._batch.places_M = self._send(batch.places_M)
         output = self.model(
             input_ids=self._send(batch.input_ids_BT), attention_mask=None if attention_BT is None else self._send(attention_BT)

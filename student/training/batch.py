@@ -31,6 +31,7 @@ class Batch:
     topk_logits: Tensor | None  # [M, K] float16, the teacher's normalised logits
     label_logits: Tensor | None  # [M] float16, the teacher's normalised logit of the gold id; evaluation only
     tokens: int  # without padding
+    padded: bool  # whether a row is shorter than T
     languages: tuple[int, ...]  # rows of each language
 
     @property
@@ -103,6 +104,7 @@ def make_batch(columns: Columns, begin: int, end: int, *, pad: int, language_cou
         topk_logits=optional("topk_logits", np.float16, -1),
         label_logits=optional("label_logits", np.float16),
         tokens=int(lengths_B.sum()),
+        padded=bool((lengths_B < width).any()),
         languages=tuple(np.bincount(columns.languages[begin:end], minlength=language_count).tolist()),
     )
 

@@ -1,10 +1,8 @@
 """Training: steps of the stream go through the loss into the optimizer, with metrics and checkpoints. A resumed run is exact."""
 
-import math
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,16 +15,18 @@ from tqdm import tqdm
 from data.random_bits import random_bits
 from data.recipe import Train
 from data.shards import Shard
-from student.hardware import autocast, open_accelerator
+from student.hardware import compile_layers, open_accelerator
 from student.training.checkpoint import State, list_checkpoints, load_weights, read_state, save_checkpoint
 from student.training.masked_head import MaskedLM
+from student.training.memory import choose_microbatch
 from student.training.metrics import Tally, append_row, read_rows, truncate_rows
 from student.training.output import finish_output, is_finished, open_output
 from student.training.schedule import check_schedule, gold_weight, learning_rate
-from student.training.stream import Position, Step, Stream, StreamSettings, shards_fingerprint
-from vocab.errors import InputError
+from student.training.step import GradientStep
+from student.training.stream import Position, Stream, StreamSettings, shards_fingerprint
 
-_OPERATIONAL = {"log_steps", "checkpoint_steps"}  # these settings change no weight
+# These settings change no weight; compiled layers drop out other values, so `compile` is added where it is on.
+_OPERATIONAL = {"log_steps", "checkpoint_steps", "compile"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,9 +64,12 @@ def train(
     """
     check_schedule(settings)
     accelerator = open_accelerator()
+    microbatch = choose_microbatch(settings, model, accelerator.device, accelerator.num_processes, out)
+    settings = settings.model_copy(update={"tokens_per_microbatch": microbatch})
     identity = {
         **identity,
         **{f"train.{key}": value for key, value in settings.model_dump().items() if key not in _OPERATIONAL},
+        **({"train.compile": True} if settings.compile else {}),
         "seed": seed,
         "processes": accelerator.num_processes,
         "shards": shards_fingerprint(shards),
@@ -124,7 +127,7 @@ def _open_stream(
             alpha=settings.sampling_alpha,
             with_teacher=settings.labels == "gold+teacher",
             tokens_per_batch=settings.tokens_per_batch,
-            tokens_per_microbatch=settings.tokens_per_microbatch,
+            tokens_per_microbatch=int(settings.tokens_per_microbatch),
             max_length=max_length,
             vocab_size=model.config.vocab_size,
             pad=model.config.pad_token_id,
@@ -157,16 +160,17 @@ def _loop(
 ) -> None:
     """All steps, with a row of metrics each `log_steps` and a checkpoint each `checkpoint_steps`."""
     tally = Tally(**state.tally) if state else Tally(language_rows=[0] * len(stream.languages))
-    module = accelerator.prepare_model(MaskedLM(model, settings.tail))
+    if settings.compile:
+        compile_layers(model)
+    gradients = GradientStep(accelerator, accelerator.prepare_model(MaskedLM(model, settings.tail)), settings)
     with_teacher = settings.labels == "gold+teacher"
     for step in range(state.step if state else 0, settings.steps):
         started, waited = time.perf_counter(), stream.waited
         part = next(stream)
         weight, rate = gold_weight(step, settings), learning_rate(step, settings)
-        torch.manual_seed(int(random_bits(1, seed, "dropout", step, accelerator.process_index)[0] >> 1))
         for group in optimizer.param_groups:
             group["lr"] = rate
-        sums = _step(accelerator, module, part, weight, settings, step)
+        sums = gradients(part, weight, step, int(random_bits(1, seed, "dropout", step, accelerator.process_index)[0] >> 1))
         optimizer.step()
         optimizer.zero_grad()
         tally.add_step(**sums)
@@ -194,41 +198,6 @@ def make_optimizer(model: nn.Module, settings: Train) -> torch.optim.AdamW:
         {"params": [parameter for parameter in parameters if parameter.ndim <= 1], "weight_decay": 0.0},
     ]
     return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.999), eps=1e-6, fused=True)
-
-
-def _step(accelerator: Accelerator, module: nn.Module, part: Step, weight: float, settings: Train, step: int) -> dict[str, Any]:
-    """Compute the clipped gradients of one step. Each masked position of the step, on all ranks, has the same weight."""
-    device = accelerator.device
-    languages = [sum(batch.languages[index] for batch in part.batches) for index in range(len(part.batches[0].languages))]
-    counts = [sum(batch.masked for batch in part.batches), sum(batch.tokens for batch in part.batches), *languages]
-    masked, tokens, *rows = (int(count) for count in accelerator.reduce(torch.tensor(counts, device=device)).tolist())
-    sums = torch.zeros(4, dtype=torch.float64, device=device)
-    for index, rows_on_cpu in enumerate(part.batches):
-        batch = rows_on_cpu.to(device)
-        last = index == len(part.batches) - 1
-        with nullcontext() if last else accelerator.no_sync(module):
-            with autocast(settings.precision, device):
-                total, gold_M, teacher_M, correct_M = module(
-                    batch.input_ids,
-                    batch.lengths,
-                    batch.places,
-                    batch.label_ids,
-                    batch.topk_ids,
-                    batch.topk_logits,
-                    weight,
-                    accelerator.num_processes / masked,  # DDP takes the mean over ranks
-                )
-            total.backward()
-        mean = total.detach().double() / accelerator.num_processes
-        sums += torch.stack([mean, gold_M.double().sum(), teacher_M.double().sum(), correct_M.double().sum()])
-    norm = accelerator.clip_grad_norm_(module.parameters(), settings.gradient_clip)
-    loss, gold, teacher, correct = accelerator.reduce(sums).tolist()
-    if not math.isfinite(loss) or not math.isfinite(float(norm)):
-        raise InputError(
-            f"step {step + 1}: loss {loss:.4g}, gradient norm {float(norm):.4g}: not finite; the last checkpoint is kept. "
-            'Lower train.learning_rate, lengthen train.warmup_steps, or set train.precision = "float32"'
-        )
-    return {"loss": loss, "gold": gold, "teacher": teacher, "correct": correct, "masked": masked, "tokens": tokens, "rows": rows}
 
 
 def _gather(content: dict[str, Any], world: int) -> list[dict[str, Any]]:

@@ -14,10 +14,10 @@ from student.training.loss import Loss, Tail, masked_loss
 from vocab.errors import InputError
 
 
-def hidden_at_masks(model: nn.Module, input_ids_BT: Tensor, attention_BT: Tensor, places_M: Tensor) -> Tensor:
+def hidden_at_masks(model: nn.Module, input_ids_BT: Tensor, attention_BT: Tensor | None, places_M: Tensor) -> Tensor:
     """hidden_MH: the input of the last linear layer at the masked positions. Logits are hidden · weightᵀ + bias of `decoder(model)`.
 
-    input_ids_BT is int64; attention_BT is 1 at tokens and 0 at padding; places_M is int64, with the flat places b·T + t. The result is
+    input_ids_BT is int64; attention_BT is 1 at tokens and 0 at padding, None without padding; places_M is int64, with the flat places b·T + t. The result is
     differentiable. Raises InputError for a model whose head does not end with a linear layer.
     """
     base: Any = model.base_model
@@ -72,7 +72,7 @@ class MaskedLM(nn.Module):
     def forward(
         self,
         input_ids_BT: Tensor,
-        lengths_B: Tensor,
+        lengths_B: Tensor | None,
         places_M: Tensor,
         label_ids_M: Tensor,
         topk_ids_MK: Tensor | None,
@@ -80,8 +80,8 @@ class MaskedLM(nn.Module):
         gold_weight: float,
         scale: float,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """total [], gold_M, teacher_M, correct_M of `masked_loss`."""
-        attention_BT = attention_mask(lengths_B, input_ids_BT.shape[1])
+        """total [], gold_M, teacher_M, correct_M of `masked_loss`. Without lengths, no row has padding, and no mask is made."""
+        attention_BT = None if lengths_B is None else attention_mask(lengths_B, input_ids_BT.shape[1])
         hidden_MH = hidden_at_masks(self.model, input_ids_BT, attention_BT, places_M)
         linear = decoder(self.model)
         loss: Loss = masked_loss(

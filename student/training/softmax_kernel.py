@@ -47,7 +47,9 @@ if triton is not None:
         tl.store(lse + row, shift + tl.log(total))
         factor = scale / total
         if INSIDE:  # the part of the whole softmax, less the share of that of the logits in the row
-            factor = scale / (total + tl.exp(tl.minimum(tl.load(inside + row) - shift, 80.0))) - scale * tl.load(share + row) / total
+            factor = (
+                scale / (total + tl.exp(tl.minimum(tl.load(inside + row) - shift, 80.0))) - scale * tl.load(share + row) / total
+            )
             factor = tl.where(total == 0.0, 0.0, factor)  # no logit is in the row
         for start in range(0, V, SPAN):
             at = start + tl.arange(0, SPAN)

@@ -15,7 +15,9 @@ BLOCK = 64
 KINDS = (IGNORED, SHOWN, COUNTED, DROPPED)
 
 
-def run_scan(logits_MV: torch.Tensor, kinds_V: torch.Tensor, *, drops: bool = True) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def run_scan(
+    logits_MV: torch.Tensor, kinds_V: torch.Tensor, *, drops: bool = True
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """(maxima [M, B], logsumexp [M], dropped [M]) of the kernel, in float64 on the CPU. Every place must be written."""
     M, V = logits_MV.shape
     maxima_MB = torch.full((M, -(-V // BLOCK)), torch.nan, device=DEVICE)

@@ -33,9 +33,7 @@ def check(arguments: list[Tensor], weight: float, tail: Tail, block: int | None 
     expected = dense_loss(*exact, others[0], others[1], others[2].double(), weight, tail)
     loss = masked_loss(*arguments, gold_weight=weight, tail=tail, block_logits=block, kernel=True)
     assert loss.total.item() == pytest.approx(expected.item(), rel=tolerance)
-    for found, wanted in zip(
-        torch.autograd.grad(loss.total, arguments[:3]), torch.autograd.grad(expected, exact), strict=True
-    ):
+    for found, wanted in zip(torch.autograd.grad(loss.total, arguments[:3]), torch.autograd.grad(expected, exact), strict=True):
         assert (found.double().cpu() - wanted).norm() <= tolerance * wanted.norm()
     logits_MV = exact[0] @ exact[1].T + exact[2]
     assert loss.correct_M.tolist() == (logits_MV.argmax(1) == others[0]).tolist()

@@ -1,20 +1,27 @@
 """Training: the result, the metrics, schedules, precision, refusals."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from transformers import AutoModelForMaskedLM, AutoTokenizer
+from accelerate import Accelerator
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModelForMaskedLM, AutoTokenizer
 
 from data.recipe import Train
 from data.shards import list_shards, read_shards
 from student.model import new_student
 from student.training.checkpoint import list_checkpoints
 from student.training.loop import make_optimizer
+from student.training.masked_head import MaskedLM
+from student.training.memory import fitting_microbatch, training_bytes
 from student.training.metrics import read_rows
 from student.training.schedule import gold_weight, learning_rate
+from student.training.step import GradientStep, split
+from student.training.stream import Step, Stream, StreamSettings
 from tests.support.student_shards import V
 from tests.support.training import SETTINGS, SHAPE, TIMINGS, assert_same_rows, fit
 from vocab.errors import InputError
@@ -54,50 +61,92 @@ def test_gold_labels(run: Path, tmp_path: Path) -> None:
     assert rows[-1]["loss"] == rows[-1]["gold_loss"]
 
 
-def test_a_step_does_not_depend_on_its_micro_batches(run: Path, tmp_path: Path) -> None:
-    still = SHAPE.model_copy(update={"dropout": 0.0})
-    losses = []
-    shards = read_shards(list_shards(str(run / "predictions")))
-    from accelerate import Accelerator
-
-    from student.training.loop import _step
-    from student.training.masked_head import MaskedLM
-    from student.training.stream import Stream, StreamSettings
-
+def one_step(run: Path) -> Step:
+    """A step of one micro-batch, with padded rows."""
     order = StreamSettings(
         seed=0, alpha=1.0, with_teacher=True, tokens_per_batch=400, tokens_per_microbatch=400, max_length=24, vocab_size=V, pad=0
     )
-    with Stream(shards, order) as stream:
-        step = next(stream)
-    from dataclasses import replace
+    with Stream(read_shards(list_shards(str(run / "predictions"))), order) as stream:
+        return next(stream)
 
-    big = step.batches[0]
-    half = int((big.places < 5 * big.input_ids.shape[1]).sum())  # rows 0 to 4, and the rest
-    assert big.topk_ids is not None
-    assert big.topk_logits is not None
 
-    def part(rows: slice, masks: slice) -> Any:
-        return replace(
-            big,
-            input_ids=big.input_ids[rows],
-            lengths=big.lengths[rows],
-            places=big.places[masks] - rows.start * big.input_ids.shape[1],
-            label_ids=big.label_ids[masks],
-            topk_ids=big.topk_ids[masks],  # type: ignore[index]
-            topk_logits=big.topk_logits[masks],  # type: ignore[index]
-        )
+def gradients_of(step: Step, most: int | None = None) -> tuple[dict[str, float], list[Tensor | None], list[int]]:
+    """(sums, gradients, tokens of each forward pass) of a step. most: tokens that a device of little memory can hold."""
+    model = new_student(SHAPE.model_copy(update={"dropout": 0.0}), vocab_size=V, max_length=24, roles=UNION_ROLES, seed=0)
+    seen: list[int] = []
 
-    gradients = []
-    for batches in ((big,), (part(slice(0, 5), slice(0, half)), part(slice(5, None), slice(half, None)))):
-        model = new_student(still, vocab_size=V, max_length=24, roles=UNION_ROLES, seed=0)
-        accelerator = Accelerator(cpu=True)
-        settings = SETTINGS.model_copy(update={"gradient_clip": 1e9})
-        sums = _step(accelerator, MaskedLM(model, "ghost"), replace(step, batches=batches), 0.3, settings, 0)
-        losses.append(sums["loss"])
-        gradients.append([parameter.grad for parameter in model.parameters()])
-    assert losses[0] == pytest.approx(losses[1], abs=1e-5)
-    for one, other in zip(*gradients, strict=True):
+    def refuse(_: nn.Module, inputs: tuple[Any, ...]) -> None:
+        seen.append(inputs[0].numel())
+        if most is not None and seen[-1] > most:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    module = MaskedLM(model, "ghost")
+    module.register_forward_pre_hook(refuse)
+    compute = GradientStep(Accelerator(cpu=True), module, SETTINGS.model_copy(update={"gradient_clip": 1e9}))
+    sums = compute(step, 0.3, 0, 7)
+    assert sums.pop("rows") == [*step.batches[0].languages]
+    return sums, [parameter.grad for parameter in model.parameters()], seen
+
+
+def test_a_step_does_not_depend_on_its_micro_batches(run: Path) -> None:
+    step = one_step(run)
+    [whole] = step.batches
+    assert whole.padded
+    expected, wanted, _ = gradients_of(step)
+    for pieces in (2, 3, 64):
+        parts = split(whole, pieces)
+        assert len(parts) == min(pieces, whole.rows)
+        assert sum(part.masked for part in parts) == whole.masked
+        assert sum(part.tokens for part in parts) == whole.tokens
+        parts[0] = replace(parts[0], languages=whole.languages)
+        rest = [replace(part, languages=(0,) * len(whole.languages)) for part in parts[1:]]
+        sums, found, _ = gradients_of(replace(step, batches=(parts[0], *rest)))
+        assert sums == pytest.approx(expected, abs=1e-5)
+        for one, other in zip(found, wanted, strict=True):
+            torch.testing.assert_close(one, other, atol=1e-6, rtol=1e-4)
+
+
+def test_memory_that_runs_out_halves_the_micro_batches(run: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The step begins again: what the first halves had added to the gradients must not count twice."""
+    step = one_step(run)
+    expected, wanted, [tokens] = gradients_of(step)
+    sums, found, seen = gradients_of(step, most=tokens // 3)
+    assert seen[0] == tokens
+    assert max(seen[2:]) <= tokens // 3
+    assert sum(seen[-4:]) == tokens
+    assert sums == pytest.approx(expected, abs=1e-5)
+    for one, other in zip(found, wanted, strict=True):
         torch.testing.assert_close(one, other, atol=1e-6, rtol=1e-4)
+    assert f"too little memory for micro-batches of {tokens} tokens" in caplog.text
+    with pytest.raises(InputError, match=r"too little memory for a micro-batch of \d+ tokens; lower train\.tokens_per_microbatch"):
+        gradients_of(step, most=3)
+
+
+def test_the_micro_batch_that_fills_a_card() -> None:
+    """The formula on the paper's student: measured on an H100, see tests/benchmarks/results."""
+    config = AutoConfig.for_model("bert")  # 12 layers x 768
+    parameters = 110_000_000
+
+    def fits(gigabytes: float, most: int = 1 << 20, bfloat16: bool = True) -> int:
+        return fitting_microbatch(config, parameters, gigabytes * 1e9, most=most, bfloat16=bfloat16)
+
+    sizes = [fits(gigabytes) for gigabytes in (4, 8, 16, 32, 64)]
+    assert sizes == sorted(sizes)
+    assert sizes[-1] == 65_536
+    for gigabytes, tokens in zip((8, 16, 32), sizes[1:], strict=False):
+        assert training_bytes(config, parameters, tokens, bfloat16=True) <= gigabytes * 1e9
+        assert tokens == 65_536 or training_bytes(config, parameters, 2 * tokens, bfloat16=True) > gigabytes * 1e9
+    assert fits(64, most=20_000) == 32_768  # one micro-batch holds the whole step
+    assert fits(0.1) == 1024
+    assert fits(16, bfloat16=False) < fits(16)
+
+
+def test_another_device_continues_with_the_micro_batches_of_the_first(run: Path, tmp_path: Path) -> None:
+    fit(run, tmp_path / "s", tokens_per_microbatch=80, steps=12)
+    (tmp_path / "s/model.safetensors").unlink()
+    again = fit(run, tmp_path / "s", resume=True, tokens_per_microbatch="auto", steps=12)
+    assert again.resumed_from == 6
+    assert_same_rows(tmp_path / "s", fit(run, tmp_path / "whole", tokens_per_microbatch=80, steps=12).out)
 
 
 def test_a_loss_that_is_not_finite_stops_and_names_the_step(run: Path, tmp_path: Path) -> None:

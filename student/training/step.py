@@ -1,0 +1,142 @@
+"""The gradients of one optimizer step: micro-batches through the loss, with at most one wait for the device.
+
+Legend: B rows, T tokens, M masked positions.
+"""
+
+import logging
+import math
+from collections.abc import Sequence
+from contextlib import nullcontext
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+
+from data.recipe import Train
+from student.hardware import autocast, is_out_of_memory
+from student.training.batch import Batch
+from student.training.stream import Step
+from vocab.errors import InputError
+
+
+class GradientStep:
+    """Computes gradients, step after step. It keeps how far the device's memory made it split the micro-batches."""
+
+    def __init__(self, accelerator: Accelerator, module: nn.Module, settings: Train) -> None:
+        """module: a MaskedLM, prepared by the accelerator."""
+        self._accelerator, self._module, self._settings = accelerator, module, settings
+        self._halvings = 0
+
+    def __call__(self, part: Step, weight: float, step: int, seed: int) -> dict[str, Any]:
+        """Compute the clipped gradients of one step. Each masked position of the step, on all ranks, has the same weight.
+
+        weight: of the gold label. seed: of dropout. If the memory is too small for a micro-batch, the step begins again with halves of
+        all micro-batches, and so do later steps: the same gradients up to rounding and dropout. Raises InputError if a single row does
+        not fit, if several processes train (each would split in its own way), and for a loss that is not finite.
+        """
+        masked, tokens, *rows = self._counts(part)
+        while True:
+            torch.manual_seed(seed)
+            batches = [piece for batch in part.batches for piece in split(batch, 2**self._halvings)]
+            try:
+                sums = self._accumulate(batches, weight, masked)
+                break
+            except Exception as error:
+                self._refuse_to_halve(error, batches)
+            for parameter in self._module.parameters():
+                parameter.grad = None
+            if self._accelerator.device.type == "cuda":
+                torch.cuda.empty_cache()
+            self._halvings += 1
+        loss, gold, teacher, correct, norm = sums.tolist()
+        if not math.isfinite(loss) or not math.isfinite(norm):
+            raise InputError(
+                f"step {step + 1}: loss {loss:.4g}, gradient norm {norm:.4g}: not finite; the last checkpoint is kept. "
+                'Lower train.learning_rate, lengthen train.warmup_steps, or set train.precision = "float32"'
+            )
+        return {
+            "loss": loss,
+            "gold": gold,
+            "teacher": teacher,
+            "correct": correct,
+            "masked": masked,
+            "tokens": tokens,
+            "rows": rows,
+        }
+
+    def _counts(self, part: Step) -> list[int]:
+        """Masked positions, tokens, and rows of each language, of all ranks."""
+        languages = [sum(batch.languages[index] for batch in part.batches) for index in range(len(part.batches[0].languages))]
+        counts = [sum(batch.masked for batch in part.batches), sum(batch.tokens for batch in part.batches), *languages]
+        if self._accelerator.num_processes == 1:
+            return counts
+        reduced: list[int] = self._accelerator.reduce(torch.tensor(counts, device=self._accelerator.device)).tolist()
+        return reduced
+
+    def _accumulate(self, batches: Sequence[Batch], weight: float, masked: int) -> Tensor:
+        """float64 sums of all ranks: loss, gold losses, teacher losses, right answers; and the norm of the gradients."""
+        accelerator, device = self._accelerator, self._accelerator.device
+        sums = torch.zeros(5, dtype=torch.float64, device=device)
+        for index, on_cpu in enumerate(batches):
+            batch = on_cpu.to(device)
+            with nullcontext() if index == len(batches) - 1 else accelerator.no_sync(self._module):
+                with autocast(self._settings.precision, device):
+                    total, gold_M, teacher_M, correct_M = self._module(
+                        batch.input_ids,
+                        batch.lengths if batch.padded or device.type == "cpu" else None,
+                        batch.places,
+                        batch.label_ids,
+                        batch.topk_ids,
+                        batch.topk_logits,
+                        weight,
+                        accelerator.num_processes / masked,  # DDP takes the mean over ranks
+                    )
+                total.backward()
+            mean = total.detach().double() / accelerator.num_processes
+            sums[:4] += torch.stack([mean, gold_M.double().sum(), teacher_M.double().sum(), correct_M.double().sum()])
+        norm = accelerator.clip_grad_norm_(self._module.parameters(), self._settings.gradient_clip)
+        sums[4] = norm / accelerator.num_processes  # every rank has the same
+        return accelerator.reduce(sums)  # type: ignore[no-any-return]
+
+    def _refuse_to_halve(self, error: Exception, batches: Sequence[Batch]) -> None:
+        """Raise what cannot be mended by smaller micro-batches; else say that they are halved."""
+        if not is_out_of_memory(error):
+            raise error
+        tokens = max(batch.input_ids.numel() for batch in batches)
+        if self._accelerator.num_processes > 1 or max(batch.rows for batch in batches) == 1:
+            raise InputError(
+                f"train: {self._accelerator.device} has too little memory for a micro-batch of {tokens:,} tokens; lower "
+                "train.tokens_per_microbatch, or train a smaller student"
+            ) from None
+        logging.getLogger(__name__).warning(
+            "train: %s has too little memory for micro-batches of %d tokens: going on with halves. Set train.tokens_per_microbatch = %d",
+            *(self._accelerator.device, tokens, tokens // 2),
+        )
+
+
+def split(batch: Batch, pieces: int) -> list[Batch]:
+    """A batch in pieces of consecutive rows, as equal as possible: at most one a row. The counts by language stay with the whole batch."""
+    if pieces == 1:
+        return [batch]
+    width = batch.input_ids.shape[1]
+    cuts = sorted({round(batch.rows * index / pieces) for index in range(pieces + 1)})
+    made = []
+    for begin, end in zip(cuts, cuts[1:], strict=False):
+        first, last = torch.searchsorted(batch.places, torch.tensor([begin * width, end * width])).tolist()
+        masks, lengths = slice(first, last), batch.lengths[begin:end]
+        made.append(
+            Batch(
+                input_ids=batch.input_ids[begin:end],
+                lengths=lengths,
+                places=batch.places[masks] - begin * width,
+                label_ids=batch.label_ids[masks],
+                topk_ids=None if batch.topk_ids is None else batch.topk_ids[masks],
+                topk_logits=None if batch.topk_logits is None else batch.topk_logits[masks],
+                label_logits=None if batch.label_logits is None else batch.label_logits[masks],
+                tokens=int(lengths.sum()),
+                padded=bool((lengths < width).any()),
+                languages=(),
+            )
+        )
+    return made
