@@ -7,6 +7,7 @@ in any process and order, and with every version of numpy. Legend: T tokens, M m
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -35,7 +36,7 @@ class Example:
     label_ids: NDArray[np.uint32]  # [M] gold ids
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Alphabet:
     """What masking needs to know about a vocabulary."""
 
@@ -45,7 +46,7 @@ class Alphabet:
         None  # [V] number of places that an id takes in a window, 1 for maskable ids; None: 1 for every id
     )
 
-    @property
+    @cached_property
     def replacements(self) -> NDArray[np.uint32]:
         """The ids that can replace the token of a masked position at random (10% of the positions, as in BERT)."""
         return np.flatnonzero(self.maskable).astype(np.uint32)
@@ -70,34 +71,83 @@ def make_examples(
     A window takes at most `settings.max_length` places. A token takes one place, unless the alphabet has lengths. The first token is cls
     and the last one sep. A window without a maskable token (such as an article of unknown emoji) gives no example.
     """
-    roles, replacements = alphabet.roles, alphabet.replacements
-    body = settings.max_length - 2
-    whole_word = settings.masking == "whole-word"
-    for doc_id, ids, words in tokenise(articles, tokenizer, whole_word, counters, failed):
+    roles = alphabet.roles
+    special_V = np.zeros(len(alphabet.maskable), dtype=np.bool_)
+    special_V[[roles.pad, roles.cls, roles.sep, roles.mask]] = True
+    for doc_id, ids, words in tokenise(articles, tokenizer, settings.masking == "whole-word", counters, failed):
         # Some tokenizers turn a quoted "<mask>" into the special token in any case. In an article it is an unknown word.
-        ids[np.isin(ids, [roles.pad, roles.cls, roles.sep, roles.mask])] = roles.unk
+        ids[special_V[ids]] = roles.unk
         counters["unknown_tokens"] += int(np.count_nonzero(ids == roles.unk))
-        for window, (start, stop) in enumerate(cut_windows(ids, body, alphabet.lengths)):
-            piece = ids[start:stop]
-            tokens = np.concatenate(([roles.cls], piece, [roles.sep])).astype(np.uint32)
-            candidates = 1 + np.flatnonzero(alphabet.maskable[piece])
-            if not len(candidates):
-                counters["windows_without_maskable_token"] += 1
-                continue
-            counters["windows"] += 1
-            groups = words[start:stop][candidates - 1] if whole_word else candidates
-            for masking in range(settings.maskings):
-                draws = random_bits(2 * len(candidates), seed, doc_id, window, masking)
-                chosen = select_positions(candidates, groups, settings.mask_rate, draws[: len(candidates)])
-                counters["tokens"] += len(tokens)
-                counters["masked_positions"] += len(chosen)
-                yield Example(
-                    doc_id=doc_id,
-                    window=window * settings.maskings + masking,
-                    input_ids=corrupt(tokens, chosen, roles.mask, replacements, draws[len(candidates) :][: len(chosen)]),
-                    mask_positions=chosen.astype(np.uint16),
-                    label_ids=tokens[chosen],
-                )
+        cuts = [*cut_windows(ids, settings.max_length - 2, alphabet.lengths)]
+        if cuts:
+            yield from _mask_article(doc_id, ids, words, cuts, alphabet, settings, seed, counters)
+
+
+def _mask_article(
+    doc_id: str,
+    ids: NDArray[np.int64],
+    words: NDArray[np.int64],
+    cuts: list[tuple[int, int]],
+    alphabet: Alphabet,
+    settings: ExampleSettings,
+    seed: int,
+    counters: Counter[str],
+) -> Iterator[Example]:
+    """The examples of one article. All its windows are masked together: a few operations on arrays, however many windows there are.
+
+    Legend: W windows, R rows (each window with a maskable token, `maskings` times), C candidates of a window, M masked positions.
+    """
+    starts_W, stops_W = np.minimum(np.array(cuts, dtype=np.int64), len(ids)).T
+    candidates = np.flatnonzero(alphabet.maskable[ids])  # places in the article
+    first_W = np.searchsorted(candidates, starts_W)
+    count_W = np.searchsorted(candidates, stops_W) - first_W
+    used = np.flatnonzero(count_W)
+    counters["windows_without_maskable_token"] += len(cuts) - len(used)
+    counters["windows"] += len(used)
+    if not len(used):
+        return
+    window_R = np.repeat(used, settings.maskings)
+    count_R, width = count_W[window_R], int(count_W.max())
+    order_RC = np.full((len(window_R), width), np.iinfo(np.uint64).max, dtype=np.uint64)  # who is masked
+    change_RC = np.zeros_like(order_RC)  # what a masked token becomes
+    for row, (window, count) in enumerate(zip(window_R.tolist(), count_R.tolist(), strict=True)):
+        bits = random_bits(2 * count, seed, doc_id, window, row % settings.maskings)
+        order_RC[row, :count], change_RC[row, :count] = bits[:count], bits[count:]
+    if settings.masking == "whole-word":
+        chosen_RC = np.zeros(order_RC.shape, dtype=np.bool_)
+        for row, (window, count) in enumerate(zip(window_R, count_R, strict=True)):
+            groups = words[candidates[first_W[window] : first_W[window] + count]]
+            chosen_RC[row, select_words(groups, settings.mask_rate, order_RC[row, :count])] = True
+    else:
+        chosen_RC = select_tokens(count_R, settings.mask_rate, order_RC)
+    row_M, column_M = np.nonzero(chosen_RC)
+    masked_R = chosen_RC.sum(axis=1)
+    ends_R = np.cumsum(masked_R)
+    change_M = change_RC[row_M, np.arange(len(row_M)) - (ends_R - masked_R)[row_M]]
+
+    start_R, tokens_R = starts_W[window_R], (stops_W - starts_W)[window_R] + 2  # with cls and sep
+    stop_R = np.cumsum(tokens_R)
+    tokens = np.empty(stop_R[-1], dtype=np.uint32)
+    inside = np.arange(len(tokens)) + np.repeat(start_R - (stop_R - tokens_R) - 1, tokens_R)  # places in the article
+    tokens[:] = ids.take(inside, mode="clip")
+    tokens[stop_R - tokens_R], tokens[stop_R - 1] = alphabet.roles.cls, alphabet.roles.sep
+    position_M = candidates[first_W[window_R][row_M] + column_M] - start_R[row_M] + 1
+    flat_M = position_M + (stop_R - tokens_R)[row_M]
+    corrupted = corrupt(tokens, flat_M, alphabet.roles.mask, alphabet.replacements, change_M)
+    positions, labels = position_M.astype(np.uint16), tokens[flat_M]
+    counters["tokens"] += len(tokens)
+    counters["masked_positions"] += len(row_M)
+    places = zip(
+        window_R.tolist(), (stop_R - tokens_R).tolist(), stop_R.tolist(), (ends_R - masked_R).tolist(), ends_R.tolist(), strict=True
+    )
+    for row, (window, begin, end, first, last) in enumerate(places):
+        yield Example(
+            doc_id=doc_id,
+            window=window * settings.maskings + row % settings.maskings,
+            input_ids=corrupted[begin:end],
+            mask_positions=positions[first:last],
+            label_ids=labels[first:last],
+        )
 
 
 def cut_windows(ids: NDArray[np.int64], body: int, lengths: NDArray[np.int64] | None) -> Iterator[tuple[int, int]]:
@@ -118,33 +168,37 @@ def cut_windows(ids: NDArray[np.int64], body: int, lengths: NDArray[np.int64] | 
         start = stop
 
 
-def select_positions(
-    candidates: NDArray[np.int64], groups: NDArray[np.int64], rate: float, draws: NDArray[np.uint64]
-) -> NDArray[np.int64]:
-    """The masked positions of one window: complete groups in random order, until `rate` of the candidates is reached; at least one.
+def select_tokens(counts_R: NDArray[np.int64], rate: float, draws_RC: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """Which candidates of each row are masked [R, C]: those with the smallest draws, `rate` of the row's candidates, at least one.
 
-    candidates [C]  positions that can be masked
-    groups [C]      the word of each candidate; for single tokens the position itself
-    draws [C]       random bits
+    counts_R   candidates of each row
+    draws_RC   random bits of each candidate; behind a row's last candidate the largest number
+    """
+    wanted_R = np.maximum(1, np.rint(rate * counts_R)).astype(np.int64)
+    chosen_RC = np.zeros(draws_RC.shape, dtype=np.bool_)
+    first_RC = np.arange(draws_RC.shape[1]) < wanted_R[:, None]
+    np.put_along_axis(chosen_RC, np.argsort(draws_RC, axis=1, kind="stable"), first_RC, axis=1)
+    return chosen_RC
+
+
+def select_words(words_C: NDArray[np.int64], rate: float, draws_C: NDArray[np.uint64]) -> list[int]:
+    """The candidates of one window to mask: complete words in random order, until `rate` of the candidates is reached; at least one.
 
     A word that would exceed the number is skipped, unless it is the first.
     """
-    wanted = max(1, round(rate * len(candidates)))
-    order = np.argsort(draws, kind="stable")
-    if groups is candidates:
-        return np.sort(candidates[order[:wanted]])
+    wanted = max(1, round(rate * len(words_C)))
     members: dict[int, list[int]] = {}
-    for index in order:
-        members.setdefault(int(groups[index]), [])
-    for position, group in zip(candidates, groups, strict=True):
-        members[int(group)].append(int(position))
+    for index in np.argsort(draws_C, kind="stable"):
+        members.setdefault(int(words_C[index]), [])
+    for candidate, word in enumerate(words_C):
+        members[int(word)].append(candidate)
     chosen: list[int] = []
-    for positions in members.values():
-        if not chosen or len(chosen) + len(positions) <= wanted:
-            chosen += positions
+    for candidates in members.values():
+        if not chosen or len(chosen) + len(candidates) <= wanted:
+            chosen += candidates
         if len(chosen) >= wanted:
             break
-    return np.sort(np.array(chosen, dtype=np.int64))
+    return chosen
 
 
 def corrupt(

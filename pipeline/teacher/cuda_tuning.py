@@ -37,18 +37,15 @@ def float32_logits(model: Any) -> bool:
         for column in range(hidden, hidden + _BIAS):
             weight[:rows, column] = rest.bfloat16()
             rest = rest - rest.bfloat16().float()
-    linear.forward = partial(_float32_linear, weight=weight, rows=rows, hidden=hidden)
+    linear.forward = partial(_float32_linear, weight=weight, rows=rows, hidden=hidden)  # type: ignore[method-assign]
     return True
 
 
 def _float32_linear(x: torch.Tensor, *, weight: torch.Tensor, rows: int, hidden: int) -> torch.Tensor:
     """[…, H] bfloat16 → […, V] float32, a view of wider rows."""
     x_MH = pad(x.reshape(-1, hidden), (0, weight.shape[1] - hidden), value=1.0)  # ones next to columns of zeros change nothing
-    if x.is_cuda:
-        logits_MV = torch.mm(x_MH, weight.T, out_dtype=torch.float32)
-    else:
-        logits_MV = x_MH.float() @ weight.T.float()
-    return logits_MV[:, :rows].unflatten(0, x.shape[:-1])
+    logits_MV = torch.mm(x_MH, weight.T, out_dtype=torch.float32) if x.is_cuda else x_MH.float() @ weight.T.float()
+    return logits_MV[:, :rows].unflatten(0, x.shape[:-1])  # type: ignore[no-any-return]
 
 
 def compile_layers(model: Any) -> int:

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from data.articles import read_articles
 from data.contract import GOLD_SCHEMA, SCHEMA
-from data.examples import Example, gold_table, make_examples
+from data.examples import Example, make_examples
 from data.logits import in_steps
 from data.read_ahead import ReadAhead
 from data.recipe import Recipe
@@ -34,7 +34,7 @@ from pipeline.teacher.labels import TopK, concatenate, no_labels, take_positions
 from pipeline.teacher.loaded import LoadedTeacher, Started
 from pipeline.teacher.model import batch_budget, is_out_of_memory
 from pipeline.teacher.plan import Unit
-from pipeline.teacher.to_union import Spelling, to_union
+from pipeline.teacher.to_union import Spelling, union_table
 from pipeline.teacher.windows import Windows, block_windows
 from vocab.errors import InputError, first_line
 from vocab.union import TeacherMap
@@ -70,15 +70,15 @@ def label_unit(unit: Unit, teacher: LoadedTeacher, teacher_map: TeacherMap, reci
     lengths: list[int] = []  # of the windows, in the teacher's tokens
     size = block_windows(batch_budget(recipe.predict.tokens_per_batch, teacher.model.device.type), recipe.examples.max_length)
     ahead = ReadAhead(_blocks(examples, teacher_map, teacher.spelling, size), depth=2)
-    running: tuple[list[Example], Started | Exception] | None = None
+    running: tuple[list[Example], Started | Exception] | None = None  # the block that the device labels
     try:
-        for block, table in ahead:
-            started_block = block, _begin(block, teacher, recipe)
+        for block, windows, table in ahead:
+            begun = block, _begin(windows, teacher, recipe)
             if running:
                 parts.append(_finish(*running, teacher, recipe, unit.teacher, quarantine))
-            running = started_block
+            running = begun
             tables.append(table)
-            lengths += [len(example.input_ids) for example in block]
+            lengths += windows.lengths_W.tolist()
         if running:
             parts.append(_finish(*running, teacher, recipe, unit.teacher, quarantine))
     finally:
@@ -120,18 +120,17 @@ def label_unit(unit: Unit, teacher: LoadedTeacher, teacher_map: TeacherMap, reci
 
 def _blocks(
     examples: Iterator[Example], teacher_map: TeacherMap, spelling: Spelling, size: int
-) -> Iterator[tuple[list[Example], pa.Table]]:
-    """Blocks of `size` examples, each with its gold columns in union ids."""
+) -> Iterator[tuple[list[Example], Windows, pa.Table]]:
+    """Blocks of `size` examples, each also as arrays, and with its gold columns in union ids."""
     while block := [*islice(examples, size)]:
-        yield block, gold_table([to_union(example, teacher_map, spelling) for example in block])
+        windows = Windows.of(block)
+        yield block, windows, union_table(block, windows, teacher_map, spelling)
 
 
-def _begin(block: list[Example], teacher: LoadedTeacher, recipe: Recipe) -> Started | Exception:
+def _begin(windows: Windows, teacher: LoadedTeacher, recipe: Recipe) -> Started | Exception:
     """Start to label a block. The exception of a failure is returned: the block before this one is collected first."""
     try:
-        return teacher.model.begin(
-            Windows.of(block), teacher.vocabulary.roles.pad, recipe.predict.top_k, recipe.predict.tokens_per_batch
-        )
+        return teacher.model.begin(windows, teacher.vocabulary.roles.pad, recipe.predict.top_k, recipe.predict.tokens_per_batch)
     except Exception as error:
         return error
 
@@ -162,7 +161,10 @@ def _finish(
         by_article = [[*group] for _, group in groupby(block, key=lambda example: example.doc_id)]
         if len(by_article) > 1:
             return concatenate(
-                [_finish(article, _begin(article, teacher, recipe), teacher, recipe, name, quarantine) for article in by_article]
+                [
+                    _finish(article, _begin(Windows.of(article), teacher, recipe), teacher, recipe, name, quarantine)
+                    for article in by_article
+                ]
             )
         quarantine.setdefault(block[0].doc_id, f"the teacher failed: {reason}")
         return no_labels(sum(len(example.mask_positions) for example in block), recipe.predict.top_k)

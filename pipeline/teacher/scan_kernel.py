@@ -1,4 +1,4 @@
-"""The first pass over a teacher's logits as one Triton kernel: each logit is read once, where torch's operators read and write it eight times.
+"""The first pass over a teacher's logits as one Triton kernel. Each logit is read once; torch's operators read and write it eight times.
 
 Legend: M masked positions, V rows of the teacher's head, B blocks of rows.
 """
@@ -25,7 +25,7 @@ if triton is not None:
     def _scan(
         logits, kinds, maxima, logsumexp, dropped, stride, V, blocks, DROPS: tl.constexpr, BLOCK: tl.constexpr, SPAN: tl.constexpr
     ):
-        """One program a position. It goes along the row, SPAN rows of the head at a time, and rescales its sums to the largest logit yet."""
+        """One program a position. It takes SPAN rows of the head at a time, and rescales its sums to the largest logit so far."""
         row = tl.program_id(0).to(tl.int64)
         best = float("-inf")
         total = 0.0

@@ -1,6 +1,6 @@
 """The masked-LM loss with gold and teacher labels, as one sparse target over K + 1 vocabulary entries.
 
-Legend: M masked positions, m those of one block, H hidden size, V vocabulary, K top-k labels a position.
+Legend: M masked positions, m those of one block, H hidden size, V vocabulary, P the same padded, K top-k labels a position.
 
 With λ the weight of the gold label, the target of a position is w = λ·onehot(gold) + (1 − λ)·teacher, so the cross-entropy is
 Σw·logsumexp(z) − Σ w_j z_j. It needs the logits z of K + 1 entries and one logsumexp (teacher annealing: Clark et al. 2019,
@@ -26,7 +26,7 @@ from student.training.softmax_kernel import has_kernel
 
 BLOCK_LOGITS = {"cuda": 1 << 30}  # logits in memory at once: 2 GB in bfloat16
 FEW_LOGITS = 1 << 26  # the same on other devices: 256 MB in float32
-_ALIGNED = 64  # logits: products with rows of other lengths take slow kernels on CUDA
+_ALIGNED = 64  # rows of the padded weight: on CUDA, products of other sizes take slow kernels
 PRODUCT_ROWS = 1 << 15  # rows of the weight's gradient that are computed at once, where the gradient changes its type
 
 
@@ -106,34 +106,36 @@ class _MaskedLoss(torch.autograd.Function):
         )
         with_gradients = any(ctx.needs_input_grad[:3])
         with torch.no_grad(), torch.autocast(device, enabled=False):
-            h_MH, w_VH = hidden_MH.to(product), weight_VH.to(product)
-            M, V = len(h_MH), len(w_VH)
+            M, V = len(hidden_MH), len(weight_VH)
+            P = -(-V // _ALIGNED) * _ALIGNED if device == "cuda" else V
+            h_MH, w_PH = hidden_MH.to(product), _padded(weight_VH, P, product)
             gold_M, teacher_M = h_MH.new_zeros(M, dtype=exact), h_MH.new_zeros(M, dtype=exact)
             correct_M = h_MH.new_zeros(M, dtype=torch.bool)
             grad_hidden_MH = torch.zeros_like(hidden_MH) if with_gradients else None
-            grad_weight_VH = torch.zeros_like(weight_VH) if with_gradients else None
+            grad_weight_PH = weight_VH.new_zeros(P, weight_VH.shape[1]) if with_gradients else None
             grad_bias_V = torch.zeros_like(bias_V) if with_gradients and bias_V is not None else None
             rows = min(M, max(1, block_logits // V))
-            width = -(-V // _ALIGNED) * _ALIGNED if device == "cuda" else V
-            block_mV = h_MH.new_empty(rows, width)[:, :V]
+            block_mP = h_MH.new_empty(rows, P)
             for begin in range(0, M, max(1, rows)):
                 block = slice(begin, begin + rows)
-                z_mV = torch.mm(h_MH[block], w_VH.T, out=block_mV[: len(h_MH[block])])
+                g_mP = torch.mm(h_MH[block], w_PH.T, out=block_mP[: len(h_MH[block])])  # logits, which become gradients
+                z_mV = g_mP[:, :V]
                 topk = (
                     None if topk_ids_MK is None or topk_logits_MK is None else (topk_ids_MK[block], topk_logits_MK[block].to(exact))
                 )
                 g_mV, gold_M[block], teacher_M[block], correct_M[block] = turn_into_gradient(
                     z_mV, bias_V, label_ids_M[block], topk, settings
                 )
-                if grad_hidden_MH is None or grad_weight_VH is None:
+                if grad_hidden_MH is None or grad_weight_PH is None:
                     continue
                 if grad_bias_V is not None:
                     grad_bias_V += g_mV.sum(0, dtype=exact)
-                g_mV = g_mV.to(product)
-                grad_hidden_MH[block] = (g_mV @ w_VH).to(grad_hidden_MH.dtype)
-                _add_product(grad_weight_VH, g_mV, h_MH[block])
+                if g_mV is not z_mV:
+                    z_mV.copy_(g_mV)
+                grad_hidden_MH[block] = (g_mP @ w_PH).to(grad_hidden_MH.dtype)
+                _add_product(grad_weight_PH, g_mP, h_MH[block])
             total = settings.scale * (settings.gold_weight * gold_M.sum() + (1.0 - settings.gold_weight) * teacher_M.sum())
-        ctx.gradients = (grad_hidden_MH, grad_weight_VH, grad_bias_V)
+        ctx.gradients = (grad_hidden_MH, None if grad_weight_PH is None else grad_weight_PH[:V], grad_bias_V)
         ctx.reusable = reusable
         ctx.mark_non_differentiable(gold_M, teacher_M, correct_M)
         return total, gold_M, teacher_M, correct_M
@@ -151,13 +153,22 @@ class _MaskedLoss(torch.autograd.Function):
         return (*scaled, *(None,) * 6)
 
 
-def _add_product(grad_weight_VH: Tensor, g_mV: Tensor, h_mH: Tensor) -> None:
-    """grad_weight_VH += g_mVᵀ · h_mH, summed in the type of the gradient."""
-    if grad_weight_VH.dtype == g_mV.dtype:
-        grad_weight_VH.addmm_(g_mV.T, h_mH)
-    elif g_mV.is_cuda:
-        torch.addmm(grad_weight_VH, g_mV.T, h_mH, out_dtype=grad_weight_VH.dtype, out=grad_weight_VH)
+def _padded(weight_VH: Tensor, rows: int, dtype: torch.dtype) -> Tensor:
+    """A weight in another type, with rows of zeros at its end."""
+    if rows == len(weight_VH):
+        return weight_VH.to(dtype)
+    padded = weight_VH.new_zeros(rows, weight_VH.shape[1], dtype=dtype)
+    padded[: len(weight_VH)] = weight_VH
+    return padded
+
+
+def _add_product(grad_weight_PH: Tensor, g_mP: Tensor, h_mH: Tensor) -> None:
+    """grad_weight_PH += g_mVᵀ · h_mH, summed in the type of the gradient."""
+    if grad_weight_PH.dtype == g_mP.dtype:
+        grad_weight_PH.addmm_(g_mP.T, h_mH)
+    elif g_mP.is_cuda:
+        torch.addmm(grad_weight_PH, g_mP.T, h_mH, out_dtype=grad_weight_PH.dtype, out=grad_weight_PH)
     else:
-        for first in range(0, len(grad_weight_VH), PRODUCT_ROWS):
+        for first in range(0, len(grad_weight_PH), PRODUCT_ROWS):
             part = slice(first, first + PRODUCT_ROWS)
-            grad_weight_VH[part] += g_mV[:, part].T @ h_mH
+            grad_weight_PH[part] += g_mP[:, part].T @ h_mH

@@ -10,15 +10,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from student.training.loss import Loss, Tail, masked_loss
+from student.training.block_gradient import Tail
+from student.training.loss import Loss, masked_loss
 from vocab.errors import InputError
 
 
 def hidden_at_masks(model: nn.Module, input_ids_BT: Tensor, attention_BT: Tensor | None, places_M: Tensor) -> Tensor:
     """hidden_MH: the input of the last linear layer at the masked positions. Logits are hidden · weightᵀ + bias of `decoder(model)`.
 
-    input_ids_BT is int64; attention_BT is 1 at tokens and 0 at padding, None without padding; places_M is int64, with the flat places b·T + t. The result is
-    differentiable. Raises InputError for a model whose head does not end with a linear layer.
+    input_ids_BT is int64; attention_BT is 1 at tokens and 0 at padding, None without padding; places_M is int64, with
+    the flat places b·T + t. The result is differentiable. Raises InputError for a model whose head does not end with a linear layer.
     """
     base: Any = model.base_model
     linear = decoder(model)

@@ -37,7 +37,7 @@ def training_bytes(config: Any, parameters: int, tokens: int, *, bfloat16: bool,
     logits = min(int(mask_rate * tokens) * config.vocab_size, BLOCK_LOGITS["cuda"])
     activations = tokens * config.num_hidden_layers * (12 * hidden + 2 * inner)
     copies = 2 * parameters if bfloat16 else 0
-    return 16 * parameters + copies + 8 * config.vocab_size * hidden + size * (logits + activations)
+    return int(16 * parameters + copies + 8 * config.vocab_size * hidden + size * (logits + activations))
 
 
 def choose_microbatch(settings: Train, model: Any, device: torch.device, processes: int, out: Path) -> int:

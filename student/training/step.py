@@ -7,6 +7,7 @@ import logging
 import math
 from collections.abc import Sequence
 from contextlib import nullcontext
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -122,7 +123,7 @@ def split(batch: Batch, pieces: int) -> list[Batch]:
     width = batch.input_ids.shape[1]
     cuts = sorted({round(batch.rows * index / pieces) for index in range(pieces + 1)})
     made = []
-    for begin, end in zip(cuts, cuts[1:], strict=False):
+    for begin, end in pairwise(cuts):
         first, last = torch.searchsorted(batch.places, torch.tensor([begin * width, end * width])).tolist()
         masks, lengths = slice(first, last), batch.lengths[begin:end]
         made.append(

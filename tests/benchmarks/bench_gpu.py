@@ -116,10 +116,28 @@ def full_windows(count: int, length: int) -> list[Example]:
     return made
 
 
+def save_teacher(folder: Path) -> BertConfig:
+    """Put a teacher into folder/teacher, if it is not there."""
+    config = BertConfig(
+        vocab_size=TEACHER_V,
+        hidden_size=HIDDEN,
+        num_hidden_layers=LAYERS,
+        num_attention_heads=HEADS,
+        intermediate_size=4 * HIDDEN,
+    )
+    if not (folder / "teacher").exists():
+        with torch.device(DEVICE):
+            AutoModelForMaskedLM.from_config(config).save_pretrained(folder / "teacher")
+    return config
+
+
+def predict(folder: Path) -> Iterator[Row]:
+    save_teacher(folder)
+    yield from predict_and_train(folder, tiny=TINY, size=TEACHER_V)
+
+
 def teacher(folder: Path) -> Iterator[Row]:
-    config = BertConfig(vocab_size=TEACHER_V, hidden_size=HIDDEN, num_hidden_layers=LAYERS, num_attention_heads=HEADS, intermediate_size=4 * HIDDEN)  # fmt: skip
-    with torch.device(DEVICE):
-        AutoModelForMaskedLM.from_config(config).save_pretrained(folder / "teacher")
+    config = save_teacher(folder)
     for length in (128, 512):
         budget = batch_budget("auto", DEVICE.type)
         size = 16 if TINY else block_windows(budget, length)
@@ -129,7 +147,11 @@ def teacher(folder: Path) -> Iterator[Row]:
 
         def row(name: str, seconds: float, windows: int, needed: float = needed, length: int = length) -> Row:
             rate = windows / seconds
-            return {"what": f"teacher, T = {length}: {name}", "tokens/s": round(rate * length), "of peak": round(rate * needed / PEAK["bfloat16"], 3)}  # fmt: skip
+            return {
+                "what": f"teacher, T = {length}: {name}",
+                "tokens/s": round(rate * length),
+                "of peak": round(rate * needed / PEAK["bfloat16"], 3),
+            }
 
         def ours(model: TeacherModel, blocks: list[Windows] = blocks) -> None:
             running = None
@@ -151,8 +173,8 @@ def teacher(folder: Path) -> Iterator[Row]:
             model = TeacherModel(folder / "teacher", "t", everything(TEACHER_V), dtype, compiled=compiled)
             yield row(f"{name}, {dtype}", timed(partial(ours, model), 3), len(some))
             if name == "ours" and dtype == "bfloat16":
-                memory = gigabytes(lambda model=model: ours(model))  # type: ignore[misc]
-                yield {"what": f"teacher, T = {length}: host waits a block, GB", "waits": host_waits(lambda model=model: model.begin(blocks[0], 0, K, "auto")), "GB": memory}  # type: ignore[misc]  # fmt: skip
+                waits = host_waits(partial(model.begin, blocks[0], 0, K, "auto"))
+                yield {"what": f"teacher, T = {length}: a block", "waits": waits, "GB": gigabytes(partial(ours, model))}
             del model
         base = AutoModelForMaskedLM.from_pretrained(folder / "teacher").to(DEVICE).eval()
         for type_ in (torch.bfloat16, torch.float32):
@@ -209,16 +231,25 @@ def loss(_: Path) -> Iterator[Row]:
             "ours by torch's operators": partial(ours, False, "renormalise"),
         }
         try:
-            from liger_kernel.ops.fused_linear_cross_entropy import LigerFusedLinearCrossEntropyFunction as Liger
+            from liger_kernel.ops import fused_linear_cross_entropy as liger
 
             h, w = hidden.detach().bfloat16().requires_grad_(), weight.detach().bfloat16().requires_grad_()
-            works["Liger's fused, gold labels"] = lambda h=h, w=w, gold=gold: Liger.apply(h, w, gold)[0].backward()  # type: ignore[misc]
+            works["Liger's fused, gold labels"] = partial(liger_loss, liger, h, w, gold)
         except ImportError:
             pass
         floor = 6 * masked * HIDDEN * size / PEAK["bfloat16"]
         for name, work in works.items():
             seconds = timed(work)
-            yield {"what": f"loss, V = {size:,}, M = {masked:,}: {name}", "ms": round(1e3 * seconds, 2), "of floor": round(seconds / floor, 1), "GB": gigabytes(work)}  # fmt: skip
+            yield {
+                "what": f"loss, V = {size:,}, M = {masked:,}: {name}",
+                "ms": round(1e3 * seconds, 2),
+                "of floor": round(seconds / floor, 1),
+                "GB": gigabytes(work),
+            }
+
+
+def liger_loss(liger: Any, hidden: torch.Tensor, weight: torch.Tensor, gold: torch.Tensor) -> None:
+    liger.LigerFusedLinearCrossEntropyFunction.apply(hidden, weight, gold)[0].backward()
 
 
 def step(_: Path) -> Iterator[Row]:
@@ -282,7 +313,7 @@ def main() -> None:
     sections: dict[str, Callable[[Path], Iterator[Row]]] = {
         "rates": rates,
         "teacher": teacher,
-        "predict": partial(predict_and_train, tiny=TINY, size=TEACHER_V),
+        "predict": predict,
         "loss": loss,
         "step": step,
     }

@@ -50,7 +50,8 @@ def main() -> None:
             gold_M = torch.randint(size, (POSITIONS,))
             with torch.inference_mode():
                 one, other = (
-                    remap.finish([found], K) for found in (plain(logits_MV, gold_M, K), remap.candidates(logits_MV, gold_M, K))
+                    remap.finish([found], K).result()
+                    for found in (plain(logits_MV, gold_M, K), remap.candidates(logits_MV, gold_M, K))
                 )
                 assert (one.ids_MK == other.ids_MK).all()
                 times = [

@@ -30,6 +30,13 @@ from vocab.folder import load_map
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
+WAYS = {
+    "one unit at a time": "",
+    "three threads": "--direct_running_mode=multi_threading --direct_num_workers=3",
+    "four processes": "--direct_running_mode=multi_processing --direct_num_workers=4",
+}
+
+
 def predict_and_train(folder: Path, *, tiny: bool, size: int) -> Iterator[dict[str, Any]]:
     """Rows of the benchmark. `folder/teacher` holds the model of the teacher, with `size` tokens."""
     units, articles = (2, 20) if tiny else (12, 1000)
@@ -53,22 +60,33 @@ def predict_and_train(folder: Path, *, tiny: bool, size: int) -> Iterator[dict[s
     }
     recipe = parse_recipe(content, folder=folder)
     alone = None
-    for workers in (1, 2) if tiny else (1, 4, 8):
-        run = Run(recipe=recipe, folder=folder / f"run{workers}")
+    for name, options in WAYS.items():
+        run = Run(recipe=recipe, folder=folder / name.replace(" ", "-"))
         make_vocabulary(run, show_progress=False)
         if alone is None:
             alone = pass_alone(run)
             yield {"what": "predict: the teacher pass alone, on windows made before", "tokens/s": round(alone)}
-        options = ["--direct_running_mode=multi_processing", f"--direct_num_workers={workers}"] if workers > 1 else []
-        result = predict(run, beam_args=options, show_progress=False)
+        result = predict(run, beam_args=options.split(), show_progress=False)
         shards = read_shards(list_shards(run.predictions))
         starts = [datetime.fromisoformat(shard.report["started"]).timestamp() for shard in shards]
         ends = [start + shard.report["seconds"] for start, shard in zip(starts, shards, strict=True)]
         rate = sum(shard.report["counters"]["tokens"] for shard in shards) / (max(ends) - min(starts))
-        yield {"what": f"predict: from text to shards, {workers} workers", "tokens/s": round(rate), "of the pass": round(rate / alone, 2), "seconds in all": round(result.seconds, 1)}  # fmt: skip
+        yield {
+            "what": f"predict: from text to shards, {name}",
+            "tokens/s": round(rate),
+            "of the pass": round(rate / alone, 2),
+            "seconds a unit": round(float(np.median([shard.report["seconds"] for shard in shards])), 2),
+            "seconds in all": round(result.seconds, 1),
+        }
     trained = train_student(run, progress=False)
     rows = [json.loads(line) for line in (trained.out / "metrics.jsonl").read_text().splitlines()]
-    yield {"what": "train: 20 steps on these shards, the last 5", "loss at 5": rows[0]["loss"], "loss at 20": rows[-1]["loss"], "tokens/s": rows[-1]["tokens_per_second"], "stream wait": rows[-1]["stream_wait_share"]}  # fmt: skip
+    yield {
+        "what": "train: 20 steps on these shards, the last 5",
+        "loss at 5": rows[0]["loss"],
+        "loss at 20": rows[-1]["loss"],
+        "tokens/s": rows[-1]["tokens_per_second"],
+        "stream wait": rows[-1]["stream_wait_share"],
+    }
 
 
 def pass_alone(run: Run) -> float:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data.examples import Alphabet, Example, corrupt, cut_windows, make_examples, select_positions
+from data.examples import Alphabet, Example, corrupt, cut_windows, make_examples, select_tokens, select_words
 from data.recipe import Examples
 from tests.support.factories import SPECIAL, TEXTS, articles, save_tokenizer, word_pieces
 from vocab.roles import read_roles
@@ -96,12 +96,13 @@ def test_whole_words_are_masked_whole(tokenizer: Any) -> None:
 
 
 def test_selection_reaches_the_rate() -> None:
-    candidates = np.arange(1, 201)
-    draws = np.random.default_rng(0).integers(0, 2**63, 200).astype(np.uint64)
-    assert len(select_positions(candidates, candidates, 0.15, draws)) == 30
-    assert len(select_positions(candidates[:2], candidates[:2], 0.15, draws[:2])) == 1
-    pairs = select_positions(candidates, candidates // 2, 0.15, draws)
-    assert 28 <= len(pairs) <= 30
+    draws = np.random.default_rng(0).integers(0, 2**63, (2, 200)).astype(np.uint64)
+    draws[1, 2:] = np.iinfo(np.uint64).max  # two candidates
+    chosen_RC = select_tokens(np.array([200, 2]), 0.15, draws)
+    assert chosen_RC.sum(axis=1).tolist() == [30, 1]
+    assert np.flatnonzero(chosen_RC[0]).tolist() == sorted(np.argsort(draws[0])[:30].tolist())
+    assert np.flatnonzero(chosen_RC[1]).tolist() == [int(np.argmin(draws[1, :2]))]
+    assert 28 <= len(select_words(np.arange(200) // 2, 0.15, draws[0])) <= 30
 
 
 def test_corruption_has_berts_proportions() -> None:

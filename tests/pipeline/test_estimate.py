@@ -22,10 +22,10 @@ from pipeline.estimate import COLUMNS, estimate
 from pipeline.forecast.article_sample import DRAWS, PLACES
 from pipeline.forecast.flops import encoder_flops, head_flops
 from pipeline.predict import predict
-from pipeline.teacher.label_unit import Labelled
+from pipeline.teacher.label_unit import Labelled, label_unit
 from pipeline.teacher.loaded import LoadedTeacher
-from pipeline.teacher.windows import length_batches
 from pipeline.teacher.plan import Unit
+from pipeline.teacher.windows import length_batches
 from pipeline.vocabulary import make_vocabulary
 from tests.support.factories import TEXTS, article_shard, articles, two_language_recipe
 from vocab.errors import InputError
@@ -83,10 +83,10 @@ def test_hours_count_what_articles_cost(tmp_path: Path, monkeypatch: pytest.Monk
     counts = np.where(generator.random(1500) < 0.05, 400, 8)
     texts = [" ".join(generator.choice(" ".join(TEXTS["en"]).split(), count)) for count in counts]
     article_shard(tmp_path / "en.parquet", texts, rows_per_group=50)
-    label, labelled_texts = LoadedTeacher.label, []
+    labelled_texts = []
 
-    def timed(teacher: LoadedTeacher, unit: Unit, teacher_map: TeacherMap, recipe: Recipe) -> Labelled:
-        labelled = label(teacher, unit, teacher_map, recipe)
+    def timed(unit: Unit, teacher: LoadedTeacher, teacher_map: TeacherMap, recipe: Recipe) -> Labelled:
+        labelled = label_unit(unit, teacher, teacher_map, recipe)
         labelled_texts.append([text for _, text in read_articles(unit.corpus, range(unit.row_groups))])
         counters = labelled.report["counters"]
         labelled.report["seconds"] = 0.001 * counters["articles"] + 0.00001 * counters["tokens"]
@@ -98,7 +98,8 @@ def test_hours_count_what_articles_cost(tmp_path: Path, monkeypatch: pytest.Monk
         weighed.extend(table["doc_id"].to_pylist())
         write_shard(location, table, **facts)
 
-    monkeypatch.setattr(LoadedTeacher, "label", timed)
+    for place in ("pipeline.forecast.survey", "pipeline.beam.teacher_steps"):
+        monkeypatch.setattr(f"{place}.label_unit", timed)
     monkeypatch.setattr("pipeline.forecast.survey.write_shard", weigh)
     recipe = two_language_recipe(
         tmp_path,
@@ -126,7 +127,7 @@ def flops(recipe: Recipe, teacher: str, locations: list[str]) -> dict[str, float
         table = open_shard(location).read()
         tokens_W = np.diff(leaf(table["input_ids"])[1]).astype(np.int64)
         own += encoder_flops(config, tokens_W).sum() + leaf(table["label_ids"])[1][-1] * head_flops(config)
-        for batch in length_batches(tokens_W.tolist(), recipe.predict.tokens_per_batch):
+        for batch in length_batches(tokens_W, int(recipe.predict.tokens_per_batch)):
             longest = np.full(len(batch), tokens_W[batch].max())
             padded += encoder_flops(config, longest).sum() - encoder_flops(config, tokens_W[batch]).sum()
     return {"flops": own, "flops_with_padding": own + padded}

@@ -31,6 +31,7 @@ from pipeline.teacher.loaded import LoadedTeacher
 from pipeline.teacher.model import TeacherModel
 from pipeline.teacher.plan import make_plan
 from pipeline.teacher.to_union import Spelling
+from pipeline.teacher.windows import Windows
 from pipeline.vocabulary import make_vocabulary
 from tests.support.factories import SPECIAL, TEXTS, article_shard, articles, save_teacher, word_pieces
 from vocab.errors import InputError
@@ -126,7 +127,7 @@ def test_a_window_that_the_teacher_raises_on_costs_its_article_alone(tmp_path: P
         array = np.array(ids, dtype=np.uint32)  # 9999 has no embedding
         block.append(Example(doc_id=doc_id, window=0, input_ids=array, mask_positions=np.array([1]), label_ids=array[1:2]))
     quarantine: dict[str, str] = {}
-    labels = _finish(block, _begin(block, teacher, recipe), teacher, recipe, "t", quarantine)
+    labels = _finish(block, _begin(Windows.of(block), teacher, recipe), teacher, recipe, "t", quarantine)
     assert quarantine == {"b": "the teacher failed: index out of range in self"}
     assert labels.finite_M.tolist() == [True, False, False, True]
     alone = teacher.label([block[0], block[3]], recipe)

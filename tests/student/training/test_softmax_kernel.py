@@ -1,8 +1,9 @@
 """The loss by the Triton kernel against the definition in float64: sizes, tails, edges. On CUDA where there is a card."""
 
+from typing import Any
+
 import pytest
 import torch
-from torch import Tensor
 
 from student.training.block_gradient import Tail
 from student.training.loss import masked_loss
@@ -12,25 +13,25 @@ from tests.support.losses import dense_loss
 pytest.importorskip("triton")
 
 H = 24
-TAILS = ("renormalise", "gold", "ghost")
+TAILS: tuple[Tail, ...] = ("renormalise", "gold", "ghost")
 
 
-def inputs(m: int, v: int, k: int, dtype: torch.dtype = torch.float32, sure: float = 3.0) -> list[Tensor]:
-    """hidden, weight, bias, gold ids, teacher's ids and normalised logits, on the device. sure: how far apart the teacher's logits are."""
+def inputs(m: int, v: int, k: int) -> list[Any]:
+    """hidden, weight, bias, gold ids, teacher's ids and normalised logits, on the device."""
     torch.manual_seed(m * v + k)
     hidden_MH, weight_VH, bias_V = torch.randn(m, H), torch.randn(v, H) / 2, torch.randn(v)
-    logits_MK, ids_MK = torch.log_softmax(sure * torch.randn(m, v, dtype=torch.float64), 1).topk(k)
+    logits_MK, ids_MK = torch.log_softmax(3 * torch.randn(m, v, dtype=torch.float64), 1).topk(k)
     labels_M = torch.randint(v, (m,))
     labels_M[::2] = ids_MK[::2, -1]  # the gold id among the top k, and not
-    learned = [part.to(DEVICE, dtype).requires_grad_() for part in (hidden_MH, weight_VH, bias_V)]
+    learned = [part.to(DEVICE).requires_grad_() for part in (hidden_MH, weight_VH, bias_V)]
     return [*learned, labels_M.to(DEVICE), ids_MK.to(DEVICE), logits_MK.to(DEVICE, torch.float32)]
 
 
-def check(arguments: list[Tensor], weight: float, tail: Tail, block: int | None = None, tolerance: float = 1e-5) -> None:
+def check(arguments: list[Any], weight: float, tail: Tail, block: int | None = None, tolerance: float = 1e-5) -> None:
     """Loss and gradients as the definition has them, each relative to its norm."""
-    exact = [part.detach().double().cpu().requires_grad_() for part in arguments[:3]]
+    exact: list[Any] = [part.detach().double().cpu().requires_grad_() for part in arguments[:3]]
     others = [part.cpu() for part in arguments[3:]]
-    expected = dense_loss(*exact, others[0], others[1], others[2].double(), weight, tail)
+    expected = dense_loss(exact[0], exact[1], exact[2], others[0], others[1], others[2].double(), weight, tail)
     loss = masked_loss(*arguments, gold_weight=weight, tail=tail, block_logits=block, kernel=True)
     assert loss.total.item() == pytest.approx(expected.item(), rel=tolerance)
     for found, wanted in zip(torch.autograd.grad(loss.total, arguments[:3]), torch.autograd.grad(expected, exact), strict=True):
@@ -102,7 +103,7 @@ def test_bfloat16_products_lose_bfloat16s_digits_and_no_more(tail: Tail) -> None
         check_close(arguments, tail, kernel=False)
 
 
-def check_close(arguments: list[Tensor], tail: Tail, *, kernel: bool) -> None:
+def check_close(arguments: list[Any], tail: Tail, *, kernel: bool) -> None:
     with torch.autocast(DEVICE.type, enabled=False):
         exact = masked_loss(*arguments, gold_weight=0.5, tail=tail, kernel=False)
         wanted = torch.autograd.grad(exact.total, arguments[:3])
