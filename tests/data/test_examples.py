@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data.examples import Alphabet, Example, corrupt, cut_windows, make_examples, select_tokens, select_words
+from data.examples import Alphabet, Example, cut_windows, make_examples
+from data.masking import corrupt, select_tokens, select_words
 from data.recipe import Examples
 from tests.support.factories import SPECIAL, TEXTS, articles, save_tokenizer, word_pieces
 from vocab.roles import read_roles

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from data.examples import Example
 from data.recipe import Recipe
 from data.run import Run
 from data.shards import leaf, list_shards, read_shards
@@ -69,8 +70,6 @@ def test_memory_that_is_too_small_halves_the_batches(tmp_path: Path) -> None:
     recipe = two_language_recipe(tmp_path)
     build_union(recipe, tmp_path / "run")
     teacher = TeacherModel(tmp_path / "teachers/en", "bert-en", load_map(tmp_path / "run/vocab", "bert-en"), "float32")
-    from data.examples import Example
-
     draw = np.random.default_rng(0)
     examples = []
     for index in range(4096):

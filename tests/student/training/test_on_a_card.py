@@ -13,7 +13,8 @@ from student.training.loss import masked_loss
 from student.training.masked_head import MaskedLM
 from student.training.metrics import read_rows
 from student.training.step import GradientStep
-from student.training.stream import Stream, StreamSettings
+from student.training.stream import Position, Step, Stream, StreamSettings
+from tests.benchmarks.gpu_student import made_batch
 from tests.support.gpu import DEVICE, needs_card
 from tests.support.student_shards import V
 from tests.support.training import SETTINGS, SHAPE, fit
@@ -71,14 +72,10 @@ def test_the_host_waits_once_a_step(run: Path) -> None:
 
 def test_memory_that_is_too_small_halves_the_micro_batches() -> None:
     """A limit on this process's share of the card, which real allocations run into."""
-    from tests.benchmarks.bench_gpu import made_batch  # windows of 128 tokens
-
     accelerator = open_accelerator()
     shape = SHAPE.model_copy(update={"hidden_size": 256, "layers": 2, "dropout": 0.0})
     model = new_student(shape, vocab_size=5000, max_length=128, roles=UNION_ROLES, seed=0).to(accelerator.device).train()
     compute = GradientStep(accelerator, MaskedLM(model, "renormalise"), SETTINGS)
-    from student.training.stream import Position, Step
-
     step = Step(batches=(made_batch(256, 5000),), after=Position())
     expected = compute(step, 0.5, 0, 1)
     for parameter in model.parameters():
