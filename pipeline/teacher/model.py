@@ -3,7 +3,6 @@
 Legend: B batch, T tokens, H hidden size, M masked positions, V rows of the head, K top-k.
 """
 
-import logging
 import re
 import sys
 import threading
@@ -91,9 +90,10 @@ class TeacherModel:
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
         self.fitting = max(int(windows.lengths_W[batch[0]]) * len(batch) for batch in batches if len(batch) > 1) // 2
-        logging.getLogger(__name__).warning(
-            "teacher '%s': %s has too little memory for batches of %d tokens: going on with %d. Set predict.tokens_per_batch = %d",
-            *(self.name, self.device, budget, self.fitting, self.fitting),
+        print(
+            f"teacher '{self.name}': {self.device} has too little memory for batches of {budget:,} tokens: going on with "
+            f"{self.fitting:,}. Set predict.tokens_per_batch = {self.fitting}",
+            file=sys.stderr,
         )
         return self.begin(windows, pad, k, tokens_per_batch)
 

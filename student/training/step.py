@@ -3,8 +3,8 @@
 Legend: B rows, T tokens, M masked positions.
 """
 
-import logging
 import math
+import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
 from itertools import pairwise
@@ -110,9 +110,10 @@ class GradientStep:
                 f"train: {self._accelerator.device} has too little memory for a micro-batch of {tokens:,} tokens; lower "
                 "train.tokens_per_microbatch, or train a smaller student"
             ) from None
-        logging.getLogger(__name__).warning(
-            "train: %s has too little memory for micro-batches of %d tokens: going on with halves. Set train.tokens_per_microbatch = %d",
-            *(self._accelerator.device, tokens, tokens // 2),
+        print(
+            f"train: {self._accelerator.device} has too little memory for micro-batches of {tokens:,} tokens: going on with halves. "
+            f"Set train.tokens_per_microbatch = {tokens // 2}",
+            file=sys.stderr,
         )
 
 

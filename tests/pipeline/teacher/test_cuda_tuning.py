@@ -121,7 +121,7 @@ def test_padded_batches_hold_every_window() -> None:
     assert ragged(np.array([2, 0, 3]), np.array([2, 1, 0])).tolist() == [2, 3, 4, 0, 1]
 
 
-def test_memory_that_runs_out_halves_the_batches(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_memory_that_runs_out_halves_the_batches(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A device that holds 100 tokens: the same labels, a message, and no second failure."""
     pieces = [*SPECIAL, *word_pieces(TEXTS["en"])]
     ids = np.arange(len(pieces), dtype=np.uint32)
@@ -142,7 +142,7 @@ def test_memory_that_runs_out_halves_the_batches(tmp_path: Path, caplog: pytest.
     found = teacher.label(examples, 0, 4, "auto")
     assert np.array_equal(found.ids_MK, expected.ids_MK)
     assert np.abs(found.logits_MK.astype(float) - expected.logits_MK.astype(float)).max() < 2e-2
-    assert "too little memory for batches of" in caplog.text
+    assert "too little memory for batches of" in capsys.readouterr().err
     seen.clear()
     teacher.label(examples, 0, 4, "auto")
     assert max(seen) <= 100

@@ -106,7 +106,7 @@ def test_a_step_does_not_depend_on_its_micro_batches(run: Path) -> None:
             torch.testing.assert_close(one, other, atol=1e-6, rtol=1e-4)
 
 
-def test_memory_that_runs_out_halves_the_micro_batches(run: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_memory_that_runs_out_halves_the_micro_batches(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The step begins again: what the first halves had added to the gradients must not count twice."""
     step = one_step(run)
     expected, wanted, [tokens] = gradients_of(step)
@@ -117,7 +117,7 @@ def test_memory_that_runs_out_halves_the_micro_batches(run: Path, caplog: pytest
     assert sums == pytest.approx(expected, abs=1e-5)
     for one, other in zip(found, wanted, strict=True):
         torch.testing.assert_close(one, other, atol=1e-6, rtol=1e-4)
-    assert f"too little memory for micro-batches of {tokens} tokens" in caplog.text
+    assert f"too little memory for micro-batches of {tokens} tokens" in capsys.readouterr().err
     with pytest.raises(InputError, match=r"too little memory for a micro-batch of \d+ tokens; lower train\.tokens_per_microbatch"):
         gradients_of(step, most=3)
 
