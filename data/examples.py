@@ -171,14 +171,32 @@ def cut_windows(ids: NDArray[np.int64], body: int, lengths: NDArray[np.int64] | 
 
 def gold_table(examples: list[Example]) -> pa.Table:
     """Examples as a table with the contract's gold columns. The ids are not changed."""
-    lengths = np.array([len(example.input_ids) for example in examples], dtype=np.int64)
-    masked = np.array([len(example.mask_positions) for example in examples], dtype=np.int64)
+    return flat_gold_table(
+        examples,
+        input_ids=_flat([example.input_ids for example in examples]),
+        lengths=np.array([len(example.input_ids) for example in examples], dtype=np.int64),
+        mask_positions=_flat([example.mask_positions for example in examples]),
+        label_ids=_flat([example.label_ids for example in examples]),
+        masked=np.array([len(example.mask_positions) for example in examples], dtype=np.int64),
+    )
+
+
+def flat_gold_table(
+    examples: list[Example],
+    *,
+    input_ids: NDArray[Any],
+    lengths: NDArray[np.int64],
+    mask_positions: NDArray[Any],
+    label_ids: NDArray[Any],
+    masked: NDArray[np.int64],
+) -> pa.Table:
+    """The same from arrays that hold all examples, one after the other, with the lengths of each; only the names are the examples'."""
     columns = [
         pa.array([example.doc_id for example in examples], pa.string()),
         pa.array([example.window for example in examples], pa.int32()),
-        list_column(_flat([example.input_ids for example in examples]), lengths, "input_ids"),
-        list_column(_flat([example.mask_positions for example in examples]), masked, "mask_positions"),
-        list_column(_flat([example.label_ids for example in examples]), masked, "label_ids"),
+        list_column(input_ids, lengths, "input_ids"),
+        list_column(mask_positions, masked, "mask_positions"),
+        list_column(label_ids, masked, "label_ids"),
     ]
     return pa.Table.from_arrays(columns, schema=GOLD_SCHEMA)
 

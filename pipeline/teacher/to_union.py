@@ -6,9 +6,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from data.contract import GOLD_SCHEMA
-from data.examples import Alphabet, Example, gold_table
-from data.shards import list_column
+from data.examples import Alphabet, Example, flat_gold_table, gold_table
 from pipeline.teacher.windows import Windows
 from vocab.roles import UNION_ROLES, Roles
 from vocab.union import TeacherMap, spell_out
@@ -59,14 +57,14 @@ def union_table(examples: list[Example], windows: Windows, teacher_map: TeacherM
     """The gold columns of examples, in union ids. windows: the same examples as arrays."""
     if not spelling.one_to_one:
         return gold_table([to_union(example, teacher_map, spelling) for example in examples])
-    columns = [
-        pa.array([example.doc_id for example in examples], pa.string()),
-        pa.array([example.window for example in examples], pa.int32()),
-        list_column(spelling.spelled[windows.input_ids], windows.lengths_W, "input_ids"),
-        list_column(windows.mask_positions, windows.masked_W, "mask_positions"),
-        list_column(teacher_map.union_ids[windows.label_ids], windows.masked_W, "label_ids"),
-    ]
-    return pa.Table.from_arrays(columns, schema=GOLD_SCHEMA)
+    return flat_gold_table(
+        examples,
+        input_ids=spelling.spelled[windows.input_ids],
+        lengths=windows.lengths_W,
+        mask_positions=windows.mask_positions,
+        label_ids=teacher_map.union_ids[windows.label_ids],
+        masked=windows.masked_W,
+    )
 
 
 def window_alphabet(roles: Roles, teacher_map: TeacherMap, spelling: Spelling) -> Alphabet:

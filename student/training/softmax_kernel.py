@@ -10,7 +10,7 @@ from torch import Tensor
 try:
     import triton
     import triton.language as tl
-except ImportError:  # not on every platform; `student.training.loss` has the same in torch's own operators
+except ImportError:  # not on every platform; `student.training.block_gradient` has the same in torch's own operators
     triton = None
 
 
