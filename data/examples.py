@@ -23,6 +23,9 @@ from vocab.roles import Roles
 
 CHARACTERS_PER_CALL = 1_000_000  # for one call of the tokenizer: limits the memory, and is enough for all its threads
 
+Tokenised: TypeAlias = tuple[
+    str, NDArray[np.int64], NDArray[np.int64]
+]  # doc_id, token ids [T], the word of each token [T] or nothing
 Failed: TypeAlias = Callable[[str, str], object]  # called with (doc_id, reason) for an article that cannot be used
 
 
@@ -75,31 +78,45 @@ def make_examples(
     roles = alphabet.roles
     special_V = np.zeros(len(alphabet.maskable), dtype=np.bool_)
     special_V[[roles.pad, roles.cls, roles.sep, roles.mask]] = True
-    for doc_id, ids, words in tokenise(articles, tokenizer, settings.masking == "whole-word", counters, failed):
+    for articles_A in tokenise(articles, tokenizer, settings.masking == "whole-word", counters, failed):
+        ids = np.concatenate([ids for _, ids, _ in articles_A])
         # Some tokenizers turn a quoted "<mask>" into the special token in any case. In an article it is an unknown word.
         ids[special_V[ids]] = roles.unk
         counters["unknown_tokens"] += int(np.count_nonzero(ids == roles.unk))
-        cuts = [*cut_windows(ids, settings.max_length - 2, alphabet.lengths)]
+        words = np.concatenate([words for _, _, words in articles_A])
+        places: list[tuple[str, int]] = []  # (doc_id, window of the article) of each window
+        cuts: list[tuple[int, int]] = []
+        first = 0
+        for doc_id, article, _ in articles_A:
+            inside = ids[first : first + len(article)]
+            for window, (start, stop) in enumerate(cut_windows(inside, settings.max_length - 2, alphabet.lengths)):
+                places.append((doc_id, window))
+                cuts.append((first + start, first + min(stop, len(article))))
+            first += len(article)
         if cuts:
-            yield from _mask_article(doc_id, ids, words, cuts, alphabet, settings, seed, counters)
+            yield from _mask(ids, words, places, cuts, alphabet, settings, seed, counters)
 
 
-def _mask_article(
-    doc_id: str,
+def _mask(
     ids: NDArray[np.int64],
     words: NDArray[np.int64],
+    places: list[tuple[str, int]],
     cuts: list[tuple[int, int]],
     alphabet: Alphabet,
     settings: ExampleSettings,
     seed: int,
     counters: Counter[str],
 ) -> Iterator[Example]:
-    """The examples of one article. All its windows are masked together: a few operations on arrays, however many windows there are.
+    """The examples of some articles. All their windows are masked together: a few operations on arrays, however many windows there are.
+
+    ids, words  of all the articles, one after the other
+    places      (doc_id, window of the article) of each window
+    cuts        (start, stop) of each window in `ids`
 
     Legend: W windows, R rows (each window with a maskable token, `maskings` times), C candidates of a window, M masked positions.
     """
-    starts_W, stops_W = np.minimum(np.array(cuts, dtype=np.int64), len(ids)).T
-    candidates = np.flatnonzero(alphabet.maskable[ids])  # places in the article
+    starts_W, stops_W = np.array(cuts, dtype=np.int64).T
+    candidates = np.flatnonzero(alphabet.maskable[ids])  # indices into `ids`
     first_W = np.searchsorted(candidates, starts_W)
     count_W = np.searchsorted(candidates, stops_W) - first_W
     used = np.flatnonzero(count_W)
@@ -112,7 +129,7 @@ def _mask_article(
     order_RC = np.full((len(window_R), width), np.iinfo(np.uint64).max, dtype=np.uint64)  # who is masked
     change_RC = np.zeros_like(order_RC)  # what a masked token becomes
     for row, (window, count) in enumerate(zip(window_R.tolist(), count_R.tolist(), strict=True)):
-        bits = random_bits(2 * count, seed, doc_id, window, row % settings.maskings)
+        bits = random_bits(2 * count, seed, *places[window], row % settings.maskings)
         order_RC[row, :count], change_RC[row, :count] = bits[:count], bits[count:]
     if settings.masking == "whole-word":
         chosen_RC = np.zeros(order_RC.shape, dtype=np.bool_)
@@ -129,7 +146,7 @@ def _mask_article(
     start_R, tokens_R = starts_W[window_R], (stops_W - starts_W)[window_R] + 2  # with cls and sep
     stop_R = np.cumsum(tokens_R)
     tokens = np.empty(stop_R[-1], dtype=np.uint32)
-    inside = np.arange(len(tokens)) + np.repeat(start_R - (stop_R - tokens_R) - 1, tokens_R)  # places in the article
+    inside = np.arange(len(tokens)) + np.repeat(start_R - (stop_R - tokens_R) - 1, tokens_R)  # indices into `ids`
     tokens[:] = ids.take(inside, mode="clip")
     tokens[stop_R - tokens_R], tokens[stop_R - 1] = alphabet.roles.cls, alphabet.roles.sep
     position_M = candidates[first_W[window_R][row_M] + column_M] - start_R[row_M] + 1
@@ -138,13 +155,14 @@ def _mask_article(
     positions, labels = position_M.astype(np.uint16), tokens[flat_M]
     counters["tokens"] += len(tokens)
     counters["masked_positions"] += len(row_M)
-    places = zip(
+    parts = zip(
         window_R.tolist(), (stop_R - tokens_R).tolist(), stop_R.tolist(), (ends_R - masked_R).tolist(), ends_R.tolist(), strict=True
     )
-    for row, (window, begin, end, first, last) in enumerate(places):
+    for row, (window, begin, end, first, last) in enumerate(parts):
+        doc_id, number = places[window]
         yield Example(
             doc_id=doc_id,
-            window=window * settings.maskings + row % settings.maskings,
+            window=number * settings.maskings + row % settings.maskings,
             input_ids=corrupted[begin:end],
             mask_positions=positions[first:last],
             label_ids=labels[first:last],
@@ -207,32 +225,32 @@ def _flat(arrays: list[NDArray[Any]]) -> NDArray[Any]:
 
 def tokenise(
     articles: Iterable[tuple[str, str]], tokenizer: Any, with_words: bool, counters: Counter[str], failed: Failed | None = None
-) -> Iterator[tuple[str, NDArray[np.int64], NDArray[np.int64]]]:
-    """(doc_id, token ids, word of each token) of each article, without special tokens. The tokenizer gets many articles at a time.
+) -> Iterator[list[Tokenised]]:
+    """The articles as tokens, without special tokens. Each list is what one call of the tokenizer gave; none is empty.
 
     Without `with_words` the words are empty. Adds to `counters`: articles, characters. `failed`: see `make_examples`.
     """
     tokenizer.encode_special_tokens = True  # a quoted "[MASK]" in an article must not become the mask token
 
-    def encode(batch: list[tuple[str, str]]) -> Iterator[tuple[str, NDArray[np.int64], NDArray[np.int64]]]:
+    def encode(batch: list[tuple[str, str]]) -> list[Tokenised]:
         call = tokenizer.encode_batch if with_words else tokenizer.encode_batch_fast
         try:
             encodings = call([text for _, text in batch], add_special_tokens=False)
         except BaseException as error:  # a panic in the tokenizer's Rust code is not an Exception
             if failed is None or isinstance(error, KeyboardInterrupt | SystemExit | MemoryError):
                 raise
-            if len(batch) == 1:
-                counters["articles"] += 1
-                failed(batch[0][0], f"the tokenizer failed: {error}")
-            else:
-                for article in batch:
-                    yield from encode([article])
-            return
+            if len(batch) > 1:
+                return [found for article in batch for found in encode([article])]
+            counters["articles"] += 1
+            failed(batch[0][0], f"the tokenizer failed: {error}")
+            return []
+        tokenised = []
         for (doc_id, text), encoding in zip(batch, encodings, strict=True):
             counters["articles"] += 1
             counters["characters"] += len(text)
             words = np.array([-1 if word is None else word for word in encoding.word_ids] if with_words else [], dtype=np.int64)
-            yield doc_id, np.array(encoding.ids, dtype=np.int64), words
+            tokenised.append((doc_id, np.array(encoding.ids, dtype=np.int64), words))
+        return tokenised
 
     batch: list[tuple[str, str]] = []
     size = 0
@@ -240,6 +258,8 @@ def tokenise(
         batch.append(article)
         size += len(article[1])
         if size >= CHARACTERS_PER_CALL:
-            yield from encode(batch)
+            if found := encode(batch):
+                yield found
             batch, size = [], 0
-    yield from encode(batch)
+    if batch and (found := encode(batch)):
+        yield found

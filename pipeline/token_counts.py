@@ -129,7 +129,7 @@ def count_ids(articles: Iterable[tuple[str, str]], tokenizer: Any, size: int) ->
     total = np.zeros(size, dtype=np.int64)
     held: list[NDArray[np.int64]] = []
     tokens = 0
-    for _, ids, _ in tokenise(articles, tokenizer, False, Counter()):
+    for _, ids, _ in itertools.chain.from_iterable(tokenise(articles, tokenizer, False, Counter())):
         held.append(ids)
         tokens += len(ids)
         if tokens >= _TOKENS_PER_SUM:

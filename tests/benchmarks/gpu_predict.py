@@ -30,24 +30,24 @@ from vocab.folder import load_map
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
-WAYS = {
-    "one unit at a time": "",
-    "three threads": "--direct_running_mode=multi_threading --direct_num_workers=3",
-    "four processes": "--direct_running_mode=multi_processing --direct_num_workers=4",
-}
+# Name, options of Beam, units: so many that the start of the processes counts for little.
+WAYS = (
+    ("one unit at a time", "", 8),
+    ("four processes", "--direct_running_mode=multi_processing --direct_num_workers=4", 64),
+    ("eight processes", "--direct_running_mode=multi_processing --direct_num_workers=8", 64),
+)
 
 
 def predict_and_train(folder: Path, *, tiny: bool, size: int) -> Iterator[dict[str, Any]]:
     """Rows of the benchmark. `folder/teacher` holds the model of the teacher, with `size` tokens."""
-    units, articles = (2, 20) if tiny else (12, 1000)
+    articles = 20 if tiny else 1000
     words = make_words(500 if tiny else 60_000)
     save_tokenizer(folder / "teacher", words, size)
-    make_articles(folder, words, units, articles)
+    make_articles(folder, words, 2 if tiny else 64, articles)
     student = {"layers": 1, "hidden_size": 32, "heads": 2} if tiny else {}
     content = {
         "name": "gpu",
         "teachers": [{"name": "t", "model": "teacher", "languages": ["xx"]}],
-        "corpora": {"xx": "articles/*.parquet"},
         "predict": {"unit_articles": articles},
         "student": student,
         "train": {
@@ -58,9 +58,10 @@ def predict_and_train(folder: Path, *, tiny: bool, size: int) -> Iterator[dict[s
             **({"tokens_per_batch": 2048} if tiny else {}),
         },
     }
-    recipe = parse_recipe(content, folder=folder)
     alone = None
-    for name, options in WAYS.items():
+    for name, options, units in WAYS:
+        chosen = "articles/*.parquet" if units > 8 else "articles/?.parquet"
+        recipe = parse_recipe(content | {"corpora": {"xx": chosen}}, folder=folder)
         run = Run(recipe=recipe, folder=folder / name.replace(" ", "-"))
         make_vocabulary(run, show_progress=False)
         if alone is None:
@@ -70,11 +71,13 @@ def predict_and_train(folder: Path, *, tiny: bool, size: int) -> Iterator[dict[s
         shards = read_shards(list_shards(run.predictions))
         starts = [datetime.fromisoformat(shard.report["started"]).timestamp() for shard in shards]
         ends = [start + shard.report["seconds"] for start, shard in zip(starts, shards, strict=True)]
-        rate = sum(shard.report["counters"]["tokens"] for shard in shards) / (max(ends) - min(starts))
+        tokens = [shard.report["counters"]["tokens"] for shard in shards]
+        rate = sum(tokens) / (max(ends) - min(starts))
         yield {
             "what": f"predict: from text to shards, {name}",
             "tokens/s": round(rate),
             "of the pass": round(rate / alone, 2),
+            "while all are busy": round(busy_rate(ends, tokens) / alone, 2),
             "seconds a unit": round(float(np.median([shard.report["seconds"] for shard in shards])), 2),
             "seconds in all": round(result.seconds, 1),
         }
@@ -87,6 +90,14 @@ def predict_and_train(folder: Path, *, tiny: bool, size: int) -> Iterator[dict[s
         "tokens/s": rows[-1]["tokens_per_second"],
         "stream wait": rows[-1]["stream_wait_share"],
     }
+
+
+def busy_rate(ends: list[float], tokens: list[int]) -> float:
+    """Tokens a second between the tenth of the units that ended first and the tenth that ended last."""
+    done = sorted(zip(ends, tokens, strict=True))
+    edge = len(done) // 10
+    inside = done[edge + 1 : len(done) - edge]
+    return sum(count for _, count in inside) / (inside[-1][0] - done[edge][0]) if len(inside) > 1 else float("nan")
 
 
 def pass_alone(run: Run) -> float:

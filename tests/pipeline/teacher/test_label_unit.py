@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections import Counter
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -141,7 +142,9 @@ def test_an_article_that_the_tokenizer_fails_on(size: int) -> None:
     given = [(str(index), "ab" * index if index != 3 else "ax") for index in range(1, 1 + size)] if size > 1 else [("3", "ax")]
     counters: Counter[str] = Counter()
     failed: dict[str, str] = {}
-    found = {doc_id: len(ids) for doc_id, ids, _ in tokenise(given, tokenizer, False, counters, failed.setdefault)}
+    found = {
+        doc_id: len(ids) for doc_id, ids, _ in chain.from_iterable(tokenise(given, tokenizer, False, counters, failed.setdefault))
+    }
     assert found == {doc_id: len(text) for doc_id, text in given if doc_id != "3"}
     assert [*failed] == ["3"]
     assert failed["3"].startswith("the tokenizer failed: ")
