@@ -3,12 +3,15 @@
 import difflib
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 from transformers import AutoConfig, AutoModelForMaskedLM
 from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
 
 from data.recipe import Student
+from data.window_check import WindowsDiffer, check_windows, windows_for
 from student.training.masked_head import decoder, hidden_at_masks
 from vocab.errors import InputError, first_line
 from vocab.roles import Roles
@@ -30,14 +33,14 @@ _DROPOUTS = (
 def new_student(student: Student, *, vocab_size: int, max_length: int, roles: Roles, seed: int) -> Any:
     """A masked LM of the recipe's shape over `vocab_size` ids, for windows of `max_length` tokens (512 positions at least).
 
-    The weights depend only on the arguments. The masked-head path is compared with the plain model once, on a few tokens. So an
-    architecture whose head works in another way is an InputError here, and not a wrong loss later.
+    The weights depend only on the arguments. The masked-head path is compared with the plain model once, on a few windows. So an
+    architecture whose head works in another way, or that looks at padding, is an InputError here, and not a wrong loss later.
     """
     config = student_config(student, vocab_size=vocab_size, max_length=max_length, roles=roles)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = AutoModelForMaskedLM.from_config(config)
-    _check_head(model, student.architecture, min(max_length, 16), roles)
+    _check_head(model, student.architecture, max_length, roles)
     return model
 
 
@@ -112,27 +115,31 @@ def _first_position(config: Any) -> int:
     return 0
 
 
-def _check_head(model: Any, architecture: str, length: int, roles: Roles) -> None:
-    """Refuse an architecture for which the masked-head path and the plain model give different logits."""
-    V = model.config.vocab_size
-    input_ids_BT = (torch.arange(length) * 7919 % V).clamp_min(roles.mask)[None]
-    places_M = torch.tensor([1, length - 2])
+def _check_head(model: Any, architecture: str, max_length: int, roles: Roles) -> None:
+    """Refuse an architecture whose logits depend on more than the window, or differ between the masked-head path and the plain model."""
+
+    def plain(input_ids_BT: NDArray[np.int64], attention_BT: NDArray[np.int64] | None, places_M: NDArray[np.int64]) -> Any:
+        mask = None if attention_BT is None else torch.from_numpy(attention_BT)
+        logits = model(input_ids=torch.from_numpy(input_ids_BT), attention_mask=mask).logits
+        return logits.flatten(0, 1)[torch.from_numpy(places_M)].numpy()
+
+    def ours(input_ids_BT: NDArray[np.int64], attention_BT: NDArray[np.int64] | None, places_M: NDArray[np.int64]) -> Any:
+        mask = None if attention_BT is None else torch.from_numpy(attention_BT)
+        hidden_MH = hidden_at_masks(model, torch.from_numpy(input_ids_BT), mask, torch.from_numpy(places_M))
+        linear = decoder(model)
+        return nn.functional.linear(hidden_MH, linear.weight, linear.bias).numpy()
+
+    usable = np.ones(model.config.vocab_size, dtype=np.bool_)
+    usable[list(roles)] = False
     was_training = model.training
     model.eval()
-    with torch.no_grad():
-        try:
-            plain_MV = model(input_ids=input_ids_BT, attention_mask=torch.ones_like(input_ids_BT)).logits[0, places_M]
-            hidden_MH = hidden_at_masks(model, input_ids_BT, torch.ones_like(input_ids_BT), places_M)
-        except InputError:
-            raise
-        except (TypeError, KeyError, AttributeError, ValueError) as error:
-            raise InputError(
-                f"student.architecture: '{architecture}' is not a plain text encoder ({error}); try 'bert' or 'roformer'"
-            ) from None
-        linear = decoder(model)
-        ours_MV = nn.functional.linear(hidden_MH, linear.weight, linear.bias)
-    model.train(was_training)
-    if ours_MV.shape != plain_MV.shape or not torch.allclose(ours_MV, plain_MV, atol=1e-4):
-        raise InputError(
-            f"student.architecture: '{architecture}' adds something after its head's last layer; try 'bert' or 'roformer'"
-        )
+    try:
+        with torch.no_grad():
+            verdict = check_windows(plain, ours, windows_for(roles, usable, max_length), roles.pad, model)
+        reason = verdict.reason
+    except WindowsDiffer as error:
+        reason = str(error)
+    finally:
+        model.train(was_training)
+    if reason:
+        raise InputError(f"student.architecture: '{architecture}': {reason}; try 'bert' or 'roformer'")

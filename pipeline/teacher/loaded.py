@@ -13,9 +13,10 @@ import torch
 from data.examples import Alphabet, Example
 from data.identity import Identity, weights_fingerprint
 from data.recipe import Recipe
+from data.window_check import windows_for
 from pipeline.teacher.files import teacher_folder, teacher_vocabulary
 from pipeline.teacher.labels import TopK, no_labels
-from pipeline.teacher.model import TeacherModel
+from pipeline.teacher.model import CheckedWindows, TeacherModel
 from pipeline.teacher.to_union import Spelling, window_alphabet
 from pipeline.teacher.windows import Windows
 from vocab.errors import InputError
@@ -95,7 +96,15 @@ def load_teacher(recipe: Recipe, name: str, teacher_map: TeacherMap, identity: I
             torch.set_num_threads(threads)
         folder = teacher_folder(recipe, name, weights=True)
         vocabulary = teacher_vocabulary(recipe, name, folder)
-        model = TeacherModel(folder, name, teacher_map, str(identity["dtype"]), compiled=recipe.predict.compile)
+        windows = windows_for(vocabulary.roles, teacher_map.predictable, recipe.examples.max_length)
+        model = TeacherModel(
+            folder,
+            name,
+            teacher_map,
+            str(identity["dtype"]),
+            compiled=recipe.predict.compile,
+            check=CheckedWindows(windows=windows, pad=vocabulary.roles.pad),
+        )
         # After loading, so that the fingerprint is that of the file that was loaded.
         _check_unchanged(name, "weights", folder, weights_fingerprint(folder), identity)
         _check_unchanged(name, "tokenizer", folder, vocabulary.tokenizer_fingerprint, identity)

@@ -7,6 +7,7 @@ import re
 import sys
 import threading
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
@@ -16,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from data.examples import Example
+from data.window_check import Batches, ModuleState, WindowsDiffer, check_windows
 from pipeline.teacher.cpu_tuning import keep_freed_memory, pack_linears
 from pipeline.teacher.cuda_tuning import TOKENS_PER_BATCH, claim_device, compile_layers, float32_logits
 from pipeline.teacher.labels import Pending, TopK, no_labels
@@ -29,15 +31,41 @@ _BERT_LAYERS = ("BertLayer", "RobertaLayer", "XLMRobertaLayer", "CamembertLayer"
 _OUT_OF_MEMORY = re.compile(r"can't allocate memory|ALLOC_FAILED|out of memory")
 
 
+@dataclass(frozen=True, kw_only=True)
+class CheckedWindows:
+    """Windows that a teacher is checked with before it is used, see `data.window_check`."""
+
+    windows: Sequence[NDArray[np.int64]]
+    pad: int
+
+
 class TeacherModel:
     """A masked LM in memory, with its map into the union."""
 
-    def __init__(self, folder: Path, name: str, teacher_map: TeacherMap, dtype: str, *, compiled: bool = False):
-        """Load from a local folder. Raises InputError for a checkpoint without a trained masked-LM head."""
+    def __init__(
+        self,
+        folder: Path,
+        name: str,
+        teacher_map: TeacherMap,
+        dtype: str,
+        *,
+        compiled: bool = False,
+        check: CheckedWindows | None = None,
+    ):
+        """Load from a local folder.
+
+        Raises InputError for a checkpoint without a trained masked-LM head, and for a model whose labels of a window depend on more
+        than the window. A model that needs batches of equal length gets them. `check` is None only where that is known.
+        """
         self.name = name
+        self.device, self.dtype = torch.device("cpu"), torch.float32
+        self.model = load_masked_lm(folder, name)
+        self._batch = threading.local()  # a runner may use one model in several threads of a process
+        self.batches: Batches = self._check(check, len(teacher_map.union_ids)) if check else "similar"
+        _last_mixing(self.model).register_forward_hook(self._gather)
         self.device = claim_device()
         self.dtype = choose_dtype(dtype, self.device)
-        self.model = load_masked_lm(folder, name).to(self.device, self.dtype)
+        self.model.to(self.device, self.dtype)
         if self.device.type == "cpu":
             keep_freed_memory()
             for weight in chain(self.model.parameters(), self.model.buffers()):
@@ -49,8 +77,42 @@ class TeacherModel:
             compile_layers(self.model)
         self.remap = Remap(teacher_map, self.device)
         self.fitting: int | None = None  # tokens of a batch that the device's memory held, once it was too small for more
-        self._batch = threading.local()  # a runner may use one model in several threads of a process
-        _last_mixing(self.model).register_forward_hook(self._gather)
+        # A model whose passes change it runs each batch from this state, and one batch at a time.
+        self._fresh = (ModuleState(self.model), threading.Lock()) if self.batches == "equal" else None
+
+    def _check(self, check: CheckedWindows, rows: int) -> Batches:
+        """How windows can be put into batches, in float32 on the CPU, before anything is hooked, packed or compiled.
+
+        rows: of the head, as the teacher's vocabulary has them
+        """
+        model = self.model
+
+        def plain(input_ids_BT: NDArray[np.int64], attention_BT: NDArray[np.int64] | None, places_M: NDArray[np.int64]) -> Any:
+            mask = None if attention_BT is None else torch.from_numpy(attention_BT)
+            logits = model(input_ids=torch.from_numpy(input_ids_BT), attention_mask=mask).logits
+            if logits.shape[-1] != rows:
+                raise WindowsDiffer(f"its head gives {logits.shape[-1]:,} logits for a position, config.vocab_size is {rows:,}")
+            return logits.flatten(0, 1)[torch.from_numpy(places_M)].numpy()
+
+        def hooked(input_ids_BT: NDArray[np.int64], attention_BT: NDArray[np.int64] | None, places_M: NDArray[np.int64]) -> Any:
+            hook = _last_mixing(model).register_forward_hook(self._gather)
+            try:
+                return self._forward(input_ids_BT, attention_BT, places_M).numpy()
+            finally:
+                hook.remove()
+
+        kind = type(model).__name__
+        with torch.inference_mode():
+            try:
+                verdict = check_windows(plain, hooked, check.windows, check.pad, model)
+            except WindowsDiffer as error:
+                raise InputError(
+                    f"teacher '{self.name}' ({kind}): {error}; expected the logits of AutoModelForMaskedLM's plain forward pass for "
+                    "each window, whatever is computed beside it: use another teacher, or another examples.max_length"
+                ) from None
+        if verdict.batches == "equal":
+            print(f"teacher '{self.name}' ({kind}): {verdict.reason}: its batches have windows of one length", file=sys.stderr)
+        return verdict.batches
 
     def _gather(self, _module: Any, _inputs: Any, output: Any) -> Any:
         """A hook after the last module that mixes positions: keep the hidden states only at masked positions, [B, T, H] → [1, M, H].
@@ -75,7 +137,7 @@ class TeacherModel:
         device's memory is too small for a batch, all are made again with half its tokens, and later ones too.
         """
         budget = min(batch_budget(tokens_per_batch, self.device.type), self.fitting or sys.maxsize)
-        batches = length_batches(windows.lengths_W, budget)
+        batches = length_batches(windows.lengths_W, budget, equal=self.batches == "equal")
         order = np.concatenate(batches)
         try:
             parts = [
@@ -103,11 +165,22 @@ class TeacherModel:
             attention_BT = np.ones_like(
                 batch.input_ids_BT
             )  # on a GPU, no mask takes a faster attention, and the host does not wait
-        self._batch.places_M = self._send(batch.places_M)
-        output = self.model(
-            input_ids=self._send(batch.input_ids_BT), attention_mask=None if attention_BT is None else self._send(attention_BT)
-        )
-        return self.remap.candidates(output.logits[0], self._send(batch.gold_M), k)
+        if self._fresh is None:
+            logits_MV = self._forward(batch.input_ids_BT, attention_BT, batch.places_M)
+        else:
+            state, lock = self._fresh
+            with lock:
+                state.restore()
+                logits_MV = self._forward(batch.input_ids_BT, attention_BT, batch.places_M)
+        return self.remap.candidates(logits_MV, self._send(batch.gold_M), k)
+
+    def _forward(
+        self, input_ids_BT: NDArray[np.int64], attention_BT: NDArray[np.int64] | None, places_M: NDArray[np.int64]
+    ) -> torch.Tensor:
+        """The logits [M, V] at places b·T + t, by the hooked model."""
+        self._batch.places_M = self._send(places_M)
+        mask = None if attention_BT is None else self._send(attention_BT)
+        return self.model(input_ids=self._send(input_ids_BT), attention_mask=mask).logits[0]  # type: ignore[no-any-return]
 
     def _send(self, array: NDArray[np.int64]) -> torch.Tensor:
         """Copy an array to the teacher's device. A copy to a GPU runs while this thread prepares the next array."""

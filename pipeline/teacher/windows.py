@@ -79,14 +79,22 @@ def padded_batches(windows: Windows, sizes: Sequence[int], pad: int) -> list[Pad
     return made
 
 
-def length_batches(lengths: Sequence[int] | NDArray[np.int64], tokens_per_batch: int) -> list[NDArray[np.int64]]:
-    """Indices in batches of similar length: batch size × longest length ≤ the budget. A longer example is a batch of its own."""
-    order = np.argsort(np.asarray(lengths, dtype=np.int64), kind="stable")[::-1]
+def length_batches(
+    lengths: Sequence[int] | NDArray[np.int64], tokens_per_batch: int, *, equal: bool = False
+) -> list[NDArray[np.int64]]:
+    """Indices in batches of similar length: batch size × longest length ≤ the budget. A longer example is a batch of its own.
+
+    equal: all windows of a batch have one length
+    """
+    lengths_W = np.asarray(lengths, dtype=np.int64)
+    order = np.argsort(lengths_W, kind="stable")[::-1]
     batches, start = [], 0
     while start < len(order):
-        size = max(1, tokens_per_batch // int(lengths[order[start]]))
-        batches.append(order[start : start + size])
-        start += size
+        longest = lengths_W[order[start]]
+        size = max(1, tokens_per_batch // int(longest))
+        batch = order[start : start + size]
+        batches.append(batch[lengths_W[batch] == longest] if equal else batch)
+        start += len(batches[-1])
     return batches
 
 
