@@ -23,6 +23,7 @@ from data.storage import existing_files, map_files
 from data.table import Table
 from pipeline.beam.launch import run_pipeline
 from pipeline.beam.progress import watch_files
+from pipeline.beam.runners import has_remote_workers
 from pipeline.beam.teacher_steps import TeacherHandler, WriteShard
 from pipeline.teacher.identity import teacher_identity
 from pipeline.teacher.plan import Plan, Unit, make_plan
@@ -68,6 +69,7 @@ def predict(run: Run, *, teachers: Sequence[str] = (), beam_args: Sequence[str] 
     start = time.perf_counter()
     recipe = run.recipe
     names = [*dict.fromkeys(recipe.teacher(name).name for name in teachers)] or [teacher.name for teacher in recipe.teachers]
+    _require_dtype(run, beam_args)
     identities = {name: teacher_identity(run, name) for name in names}
     with lock_teachers(run, names):  # before the plan: units that another launch is computing would look missing
         plan = make_plan(run, identities)
@@ -79,6 +81,16 @@ def predict(run: Run, *, teachers: Sequence[str] = (), beam_args: Sequence[str] 
             clear_partial_files(run, names)  # of workers that were killed and whose work the engine repeated
         with lock_manifest(run):
             return _finish(run, identities, plan, time.perf_counter() - start)
+
+
+def _require_dtype(run: Run, beam_args: Sequence[str]) -> None:
+    """Refuse "auto" where the workers are other machines: this one's hardware says nothing about theirs."""
+    if run.recipe.predict.dtype == "auto" and has_remote_workers(beam_args) and not list_shards(run.predictions):
+        raise InputError(
+            'predict.dtype: found "auto", which is what this machine multiplies fast, but the workers are elsewhere; expected '
+            '"bfloat16" or "float32": write into the recipe what the workers multiply fast (bfloat16: GPUs from Ampere on, processors '
+            "with AMX or AVX-512 BF16)"
+        )
 
 
 def _branches(pipeline: beam.Pipeline, run: Run, plan: Plan, identities: Mapping[str, Identity], beam_args: Sequence[str]) -> None:

@@ -7,7 +7,9 @@ from typing import Any, Literal
 import torch
 from accelerate import Accelerator
 
+from data.processor import bfloat16_unit
 from vocab.errors import InputError
+from vocab.notices import say_once
 
 
 def open_accelerator() -> Accelerator:
@@ -27,12 +29,17 @@ def open_accelerator() -> Accelerator:
 
 
 def use_bfloat16(precision: Literal["auto", "float32", "bfloat16"], device: torch.device) -> bool:
-    """Whether matrix products run in bfloat16. auto: yes on CUDA devices that have it and on CPUs with AMX, else float32."""
+    """Whether matrix products run in bfloat16. auto: where the hardware multiplies it, else float32. The choice is said once."""
     if precision != "auto":
         return precision == "bfloat16"
     if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return device.type == "cpu" and bool(torch.cpu._is_amx_tile_supported())
+        name, native = torch.cuda.get_device_name(device), bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    else:
+        unit = bfloat16_unit() if device.type == "cpu" and torch.backends.mkldnn.is_available() else ""
+        name, native = f"the processor (with {unit})" if unit else f"the {device.type.upper()} device", bool(unit)
+    why = "multiplies bfloat16" if native else "has no instructions for bfloat16"
+    say_once(f"train.precision: {'bfloat16' if native else 'float32'}, since {name} {why}")
+    return native
 
 
 def autocast(precision: Literal["auto", "float32", "bfloat16"], device: torch.device) -> torch.autocast:

@@ -42,7 +42,6 @@ class TeacherVocabulary:
     tokenizer_fingerprint: str
     family: str = "WordPiece"
     accounting: Accounting = Accounting()
-    positions: int | None = None  # length of the longest sequence that the model takes, in tokens; None: no declared limit
     tokenizer: Any = field(
         repr=False, default=None
     )  # the fast tokenizer's backend (tokenizers.Tokenizer), truncation and padding off
@@ -60,10 +59,10 @@ def read_teacher(folder: Path, name: str, tokenizer: Path | None = None) -> Teac
     except Exception as error:  # each type of configuration fails in its own way
         raise InputError(f"teacher '{name}': {folder} cannot be loaded by transformers: {first_line(error)}") from None
     _require_masked_lm(config, folder, name)
-    return vocabulary_of(open_tokenizer(tokenizer or folder, name), name, head_size=config.vocab_size, positions=_positions(config))
+    return vocabulary_of(open_tokenizer(tokenizer or folder, name), name, head_size=config.vocab_size)
 
 
-def vocabulary_of(tokenizer: Any, name: str, *, head_size: int | None = None, positions: int | None = None) -> TeacherVocabulary:
+def vocabulary_of(tokenizer: Any, name: str, *, head_size: int | None = None) -> TeacherVocabulary:
     """The vocabulary of a fast tokenizer (PreTrainedTokenizerFast); without a model, the head has a row for each id."""
     roles = read_roles(tokenizer, name)
     backend = tokenizer.backend_tokenizer
@@ -95,7 +94,6 @@ def vocabulary_of(tokenizer: Any, name: str, *, head_size: int | None = None, po
         normaliser=observe(backend, split_punctuation=splits),
         family=kind,
         accounting=accounting,
-        positions=positions,
         tokenizer_fingerprint=hashlib.sha256(json.dumps([state, list(roles)], sort_keys=True).encode()).hexdigest(),
         tokenizer=backend,
     )
@@ -135,23 +133,10 @@ def canonical_pieces(
     )
 
 
-def _positions(config: Any) -> int | None:
-    """The longest sequence. RoBERTa and similar models use the first rows of the position table for padding."""
-    positions = getattr(config, "max_position_embeddings", None)
-    if positions is None or positions <= 0:
-        return None
-    offset = (config.pad_token_id or 0) + 1 if config.model_type in ("roberta", "xlm-roberta", "camembert", "xlm-roberta-xl") else 0
-    return int(positions) - offset
-
-
 def _require_masked_lm(config: Any, folder: Path, name: str) -> None:
+    """Whether the head is there, the weights decide, when they are looked at: `architectures` may name a class of the owner's."""
     from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
 
-    heads = list(config.architectures or [])
-    # A checkpoint saved with another head would also load, with a random masked-LM head. So it is refused by its declared class.
-    wrong_head = heads and not any(head.endswith(("ForMaskedLM", "ForPreTraining", "LMHeadModel")) for head in heads)
-    if config.model_type not in MODEL_FOR_MASKED_LM_MAPPING_NAMES or wrong_head:
-        raise InputError(
-            f"teacher '{name}': {folder} holds {' and '.join(heads) or config.model_type}, which is not a masked LM; "
-            "expected a …ForMaskedLM checkpoint"
-        )
+    if config.model_type not in MODEL_FOR_MASKED_LM_MAPPING_NAMES:
+        found = " and ".join(config.architectures or []) or config.model_type
+        raise InputError(f"teacher '{name}': {folder} holds {found}, which is not a masked LM; expected a …ForMaskedLM checkpoint")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from vocab.errors import InputError, first_line
+from vocab.notices import say_once
 from vocab.roles import SPECIAL_TOKENS
 
 _CONVENTION = {
@@ -47,7 +48,16 @@ def open_tokenizer(source: Path, name: str) -> Any:
         )
     tokenizer.backend_tokenizer.no_truncation()
     tokenizer.backend_tokenizer.no_padding()
+    _switch_off_dropout(tokenizer.backend_tokenizer, source, name)
     return tokenizer
+
+
+def _switch_off_dropout(backend: Any, source: Path, name: str) -> None:
+    """BPE dropout cuts a text in another way each time. It is meant for training; a label must be the same in every run."""
+    dropout = getattr(backend.model, "dropout", None)
+    if dropout:
+        backend.model.dropout = None
+        say_once(f"teacher '{name}': the tokenizer in {source} has BPE dropout {dropout:g}, which is random: it is switched off")
 
 
 def read_vocab_txt(path: Path, name: str) -> list[str]:

@@ -14,6 +14,7 @@ from apache_beam.runners.runner import PipelineRunner, create_runner
 from pipeline.beam.job_errors import JobError
 from vocab.errors import InputError, first_line
 
+_LOCAL_RUNNERS = {"DirectRunner", "BundleBasedDirectRunner", "SwitchingDirectRunner", "FnApiRunner", "PrismRunner"}
 DASK = "apache_beam.runners.dask.dask_runner.DaskRunner"  # Beam knows its other runners by their short names
 
 
@@ -50,6 +51,13 @@ def parse_options(beam_args: Sequence[str]) -> tuple[str | None, list[str]]:
 
     PipelineOptions([]).get_all_options(add_extra_args_fn=parse)  # the only public way to Beam's complete parser
     return parsed[0]
+
+
+def has_remote_workers(beam_args: Sequence[str]) -> bool:
+    """Whether the runner's workers may be other machines. Those of the environment LOOPBACK are in the launcher."""
+    runner = (parse_options(beam_args)[0] or "DirectRunner").rpartition(".")[2]
+    environment = PipelineOptions(list(beam_args)).get_all_options().get("environment_type")
+    return runner not in _LOCAL_RUNNERS and environment != "LOOPBACK"
 
 
 def one_element_a_task(beam_args: Sequence[str]) -> list[str]:

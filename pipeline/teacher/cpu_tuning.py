@@ -7,12 +7,16 @@ instructions. `tests/benchmarks/bench_predict.py` measures the pass with all of 
 
 import ctypes
 import os
-from functools import partial
+import time
+from collections.abc import Callable
+from functools import cache, partial
 
 import torch
 
 # Large pages for large tensors, if the kernel has them. torch reads this before it makes its first tensor, and ignores it afterwards.
 os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+
+_CLEARLY = 1.4  # times as fast
 
 
 def keep_freed_memory() -> None:
@@ -28,22 +32,52 @@ def keep_freed_memory() -> None:
 
 
 def pack_linears(model: torch.nn.Module, tokens: int) -> int:
-    """Store the weights of bfloat16 linear layers in the layout of the matrix unit, once instead of in every batch.
+    """Store the weights of linear layers in the layout of oneDNN, once instead of in every batch.
+
+    bfloat16: in the layout of the matrix unit. float32: only where oneDNN multiplies faster than torch's own library, see
+    `onednn_is_faster`.
 
     tokens: the number of input rows for which the layout is chosen; other numbers are right too. Returns the number of packed layers:
-    0 on a CPU without bfloat16 instructions, and with a torch without oneDNN. The packed weights are copies, so the model must not be
-    trained.
+    0 where there is nothing to gain, and with a torch without oneDNN. The packed weights are copies, so the model must not be trained.
     """
     # torch.compile calls these operators for a frozen linear layer. Compiling the model took more than half a minute in each process.
     operators = torch.ops.mkldnn
-    if not hasattr(operators, "_linear_pointwise") or not operators._is_mkldnn_bf16_supported():
+    if not hasattr(operators, "_linear_pointwise"):
         return 0
-    layers = [layer for layer in model.modules() if type(layer) is torch.nn.Linear and layer.weight.dtype == torch.bfloat16]
+    packable: dict[torch.dtype, Callable[[], bool]] = {
+        torch.bfloat16: operators._is_mkldnn_bf16_supported,
+        torch.float32: onednn_is_faster,
+    }
+    linears = [layer for layer in model.modules() if type(layer) is torch.nn.Linear and layer.weight.dtype in packable]
+    useful = {dtype for dtype in {layer.weight.dtype for layer in linears} if packable[dtype]()}
+    layers = [layer for layer in linears if layer.weight.dtype in useful]
     for layer in layers:
         packed = operators._reorder_linear_weight(layer.weight.detach(), tokens)
         bias = None if layer.bias is None else layer.bias.detach()
         layer.forward = partial(_linear, weight=packed, bias=bias)  # type: ignore[method-assign]
     return len(layers)
+
+
+@cache
+def onednn_is_faster() -> bool:
+    """Whether oneDNN multiplies float32 numbers clearly faster than the library behind torch's linear layers (MKL).
+
+    Measured once in a process, some hundredths of a second: MKL is slow on some processors of other makers. The margin is wide, so that
+    one machine gives one answer: another library means other roundings.
+    """
+    x, weight = torch.randn(1024, 768), torch.randn(768, 768)
+    packed = torch.ops.mkldnn._reorder_linear_weight(weight, len(x))
+
+    def seconds(work: Callable[[], object]) -> float:
+        times = []
+        for _ in range(6):
+            started = time.perf_counter()
+            work()
+            times.append(time.perf_counter() - started)
+        return min(times[1:])
+
+    ours = seconds(lambda: _linear(x, weight=packed, bias=None))
+    return _CLEARLY * ours < seconds(lambda: torch.nn.functional.linear(x, weight))
 
 
 def _linear(x: torch.Tensor, *, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from data.recipe import Recipe
+from pipeline.teacher.checkpoint import inspect_checkpoint
 from vocab.model_source import model_folder
 from vocab.teacher_vocabulary import TeacherVocabulary, read_teacher
 
@@ -25,6 +26,11 @@ def teacher_vocabulary(recipe: Recipe, name: str, folder: Path) -> TeacherVocabu
 
 
 def read_teachers(recipe: Recipe) -> list[TeacherVocabulary]:
-    """The vocabularies of the recipe's teachers, in its order."""
-    names = [teacher.name for teacher in recipe.teachers]
-    return [teacher_vocabulary(recipe, name, teacher_folder(recipe, name, weights=False)) for name in names]
+    """The vocabularies of the recipe's teachers, in its order. Where the weights are there already, they must be those of a masked LM."""
+    read = []
+    for teacher in recipe.teachers:
+        folder = teacher_folder(recipe, teacher.name, weights=False)
+        if any(folder.glob("*.safetensors")) or any(folder.glob("pytorch_model*.bin")):
+            inspect_checkpoint(folder, teacher.name)
+        read.append(teacher_vocabulary(recipe, teacher.name, folder))
+    return read

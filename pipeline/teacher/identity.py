@@ -8,10 +8,12 @@ from data.identity import Identity, shard_identity, weights_fingerprint
 from data.recipe import Recipe
 from data.run import Run
 from data.shards import list_shards, read_shard
+from pipeline.teacher.checkpoint import Checkpoint, inspect_checkpoint
 from pipeline.teacher.files import teacher_folder, teacher_vocabulary
-from pipeline.teacher.model import choose_dtype
+from pipeline.teacher.model import fast_dtype
 from vocab.errors import InputError
 from vocab.folder import load_map, load_union
+from vocab.notices import say_once
 from vocab.teacher_vocabulary import TeacherVocabulary
 from vocab.union import TeacherMap, map_into
 
@@ -42,13 +44,14 @@ def teacher_identity(run: Run, name: str) -> Identity:
         raise InputError(
             f"{run.vocabulary / 'maps'}/{name}.npz: is not the map of teacher '{name}': run `mergedistill vocab` again"
         )
-    _check_settings(run.recipe, vocabulary, teacher_map)
+    weights = weights_fingerprint(folder)
+    _check_settings(run.recipe, vocabulary, teacher_map, inspect_checkpoint(folder, name))
     return shard_identity(
         run.recipe,
         dtype=_resolve_dtype(run, name),
         union=links[name].fingerprint,
         tokenizer=tokenizer,
-        weights=weights_fingerprint(folder),
+        weights=weights,
     )
 
 
@@ -64,11 +67,13 @@ def _resolve_dtype(run: Run, name: str) -> str:
         for location in list_shards(run.shards(split)):
             if f"/teacher={name}/" in location:
                 return str(read_shard(location).identity["dtype"])
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return str(choose_dtype("auto", device)).removeprefix("torch.")
+    dtype, why = fast_dtype(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+    name_of_dtype = str(dtype).removeprefix("torch.")
+    say_once(f"predict.dtype: {name_of_dtype}, since {why}")
+    return name_of_dtype
 
 
-def _check_settings(recipe: Recipe, vocabulary: TeacherVocabulary, teacher_map: TeacherMap) -> None:
+def _check_settings(recipe: Recipe, vocabulary: TeacherVocabulary, teacher_map: TeacherMap, checkpoint: Checkpoint) -> None:
     """Refuse settings of the recipe that this teacher cannot meet."""
     name = vocabulary.name
     pieces = len(np.unique(teacher_map.union_ids[teacher_map.predictable]))
@@ -79,8 +84,8 @@ def _check_settings(recipe: Recipe, vocabulary: TeacherVocabulary, teacher_map: 
         raise InputError(
             f"examples.masking: found 'whole-word'; the tokenizer of teacher '{name}' does not report words: use 'token'"
         )
-    if vocabulary.positions is not None and recipe.examples.max_length > vocabulary.positions:
+    if checkpoint.longest is not None and recipe.examples.max_length > checkpoint.longest:
         raise InputError(
-            f"examples.max_length: found {recipe.examples.max_length}; teacher '{name}' takes at most {vocabulary.positions} tokens: "
+            f"examples.max_length: found {recipe.examples.max_length}; teacher '{name}' takes at most {checkpoint.longest} tokens: "
             "lower max_length"
         )

@@ -41,6 +41,8 @@ from vocab.union import TeacherMap
 
 # What a broken device, driver or library says. Most are plain RuntimeErrors, and nothing works on the device any more.
 _DEVICE_FAILED = re.compile(r"CUDA error|CUBLAS_STATUS|CUDNN_STATUS|cuDNN error|device-side assert")
+_DIGITS = re.compile(r"\d+")
+_ENOUGH_TO_JUDGE = 5  # articles that fail for one reason
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,14 +85,10 @@ def label_unit(unit: Unit, teacher: LoadedTeacher, teacher_map: TeacherMap, reci
             parts.append(_finish(*running, teacher, recipe, unit.teacher, quarantine))
     finally:
         ahead.close()
-    gold, labels = _set_aside(
-        pa.concat_tables(tables).combine_chunks(),
-        concatenate(parts),
-        np.array(lengths),
-        recipe.examples.maskings,
-        quarantine,
-        counters,
-    )
+    table, tokens = pa.concat_tables(tables).combine_chunks(), np.array(lengths)
+    gold, labels = _set_aside(table, concatenate(parts), tokens, recipe.examples.maskings, quarantine, counters)
+    if reason := _common_reason(table["doc_id"].to_pylist(), tokens, quarantine):
+        raise InputError(f"{unit.corpus}: teacher '{unit.teacher}' {reason}")
     if len(quarantine) > math.ceil(recipe.predict.max_quarantined * counters["articles"]):
         doc_id, reason = next(iter(quarantine.items()))
         raise InputError(
@@ -188,6 +186,28 @@ def _set_aside(
     counters["tokens"] -= int(tokens[~kept].sum())
     counters["masked_positions"] -= int(masked[~kept].sum())
     return gold.filter(kept), take_positions(labels, kept[rows_M])
+
+
+def _common_reason(doc_ids: list[str], tokens: NDArray[np.int64], quarantine: dict[str, str]) -> str:
+    """What makes failed articles the teacher's fault and not the articles': one reason for most of those that are as long. Else nothing.
+
+    doc_ids, tokens: of each window, the failed ones too
+    """
+    longest: dict[str, int] = {}  # the longest window of each article
+    for doc_id, length in zip(doc_ids, tokens.tolist(), strict=True):
+        longest[doc_id] = max(length, longest.get(doc_id, 0))
+    by_reason: dict[str, list[str]] = {}
+    for doc_id, reason in quarantine.items():
+        by_reason.setdefault(_DIGITS.sub("#", reason), []).append(doc_id)
+    for failed in by_reason.values():
+        shortest = min(longest.get(doc_id, 0) for doc_id in failed)
+        as_long = sum(length >= shortest for length in longest.values())
+        if len(failed) >= _ENOUGH_TO_JUDGE and 2 * len(failed) >= as_long:
+            return (
+                f"failed on {len(failed):,} of the {as_long:,} articles with windows of {shortest} tokens or more, for one reason "
+                f"({quarantine[failed[0]]}): this is the teacher's fault and not the articles': correct the teacher or examples.max_length"
+            )
+    return ""
 
 
 def _mean(values_M: NDArray[Any]) -> float:

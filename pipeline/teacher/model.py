@@ -17,13 +17,15 @@ import torch
 from numpy.typing import NDArray
 
 from data.examples import Example
+from data.processor import bfloat16_unit
 from data.window_check import Batches, ModuleState, WindowsDiffer, check_windows
+from pipeline.teacher.checkpoint import load
 from pipeline.teacher.cpu_tuning import keep_freed_memory, pack_linears
 from pipeline.teacher.cuda_tuning import TOKENS_PER_BATCH, claim_device, compile_layers, float32_logits
 from pipeline.teacher.labels import Pending, TopK, no_labels
 from pipeline.teacher.topk import Candidates, Remap
 from pipeline.teacher.windows import PaddedBatch, Windows, length_batches, padded_batches, ragged
-from vocab.errors import InputError, first_line
+from vocab.errors import InputError
 from vocab.union import TeacherMap
 
 # Layers of attention, followed by a feed-forward block for each position. After the last one comes the head.
@@ -209,29 +211,34 @@ def _last_mixing(model: Any) -> torch.nn.Module:
 
 
 def choose_dtype(dtype: str, device: torch.device) -> torch.dtype:
-    """The recipe's dtype. "auto" is bfloat16 if the hardware multiplies it (CUDA from Ampere on, CPUs with AMX), else float32."""
+    """The recipe's dtype. "auto" is bfloat16 if the hardware multiplies it (see `fast_dtype`), else float32."""
     if dtype != "auto":
         return torch.float32 if dtype == "float32" else torch.bfloat16
-    native = (
-        torch.cuda.is_bf16_supported(including_emulation=False) if device.type == "cuda" else torch.cpu._is_amx_tile_supported()
-    )
-    return torch.bfloat16 if native else torch.float32
+    return fast_dtype(device)[0]
+
+
+def fast_dtype(device: torch.device) -> tuple[torch.dtype, str]:
+    """(bfloat16 if the hardware multiplies it, else float32; why). GPUs do from Ampere on, CPUs with AMX or AVX-512 BF16."""
+    if device.type == "cuda":
+        name = torch.cuda.get_device_name(device)
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        unit = bfloat16_unit() if torch.backends.mkldnn.is_available() else ""
+        name, native = f"the processor (with {unit})" if unit else "the processor", bool(unit)
+    if native:
+        return torch.bfloat16, f"{name} multiplies bfloat16"
+    return torch.float32, f"{name} has no instructions for bfloat16"
 
 
 def load_masked_lm(folder: Path, name: str) -> Any:
-    """Load the model in eval mode. Raises InputError if weights are missing, because they would be random."""
-    from transformers import AutoModelForMaskedLM
-    from transformers.utils import logging
-
-    logging.disable_progress_bar()  # a bar for each model and worker would hide the bar that counts units
-    try:
-        model, loading = AutoModelForMaskedLM.from_pretrained(folder, output_loading_info=True, dtype=torch.float32)
-    except Exception as error:  # for a damaged file, the reader of each format raises its own type of exception
-        raise InputError(f"teacher '{name}': {folder} cannot be loaded: {first_line(error)}") from None
-    missing = sorted(loading["missing_keys"])
-    if missing:
-        raise InputError(
-            f"teacher '{name}': {folder} lacks {len(missing)} weights of a masked LM ({missing[0]}, …); expected a checkpoint whose "
-            "masked-LM head was trained: save it with AutoModelForMaskedLM"
-        )
+    """Load the model in eval mode, in float32. Raises InputError if weights are missing, or if the head has two different biases."""
+    model = load(folder, name, dtype=torch.float32)
+    pairs, parameters = getattr(model, "_tied_weights_keys", None), dict(model.named_parameters(remove_duplicate=False))
+    for one, other in pairs.items() if isinstance(pairs, dict) else ():
+        biases = [parameters[place] for place in (one, other) if place.endswith(".bias") and place in parameters]
+        if len(biases) == 2 and not torch.equal(*biases):
+            raise InputError(
+                f"teacher '{name}': {folder} holds two different biases of its head, {one} and {other}; expected one, or two equal ones: "
+                "remove the one that was not trained"
+            )
     return model.eval()

@@ -13,6 +13,7 @@ from data.manifest import listed_shards
 from data.recipe import Recipe
 from data.run import Run
 from data.shards import list_shards, open_shard, read_shards
+from pipeline.beam.runners import has_remote_workers
 from pipeline.predict import predict
 from tests.support.factories import article_shard, save_teacher, two_language_recipe
 from tests.support.runs import build_union, changed, launch, load_vocab
@@ -112,6 +113,25 @@ def test_settings_a_teacher_cannot_meet_are_refused_before_it_is_paid(recipe: Re
         with pytest.raises(InputError, match=message):
             predict(Run(recipe=changed(recipe, **settings), folder=tmp_path), show_progress=False)  # type: ignore[arg-type]
     assert not (tmp_path / "predictions").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "remote"),
+    [
+        ([], False),
+        (["--runner=DirectRunner"], False),
+        (["--runner=DaskRunner", "--dask_client_address=tcp://127.0.0.1:9"], True),
+        (["--runner=FlinkRunner", "--flink_master=127.0.0.1:9", "--environment_type=EXTERNAL"], True),
+        (["--runner=FlinkRunner", "--flink_master=127.0.0.1:9", "--environment_type=LOOPBACK"], False),
+    ],
+)
+def test_workers_elsewhere_need_a_dtype_in_the_recipe(recipe: Recipe, tmp_path: Path, options: list[str], remote: bool) -> None:
+    assert has_remote_workers(options) == remote
+    if remote:
+        build_union(recipe, tmp_path)
+        auto = changed(recipe, predict=recipe.predict.model_dump() | {"dtype": "auto"})
+        with pytest.raises(InputError, match=r'predict\.dtype: found "auto".*the workers are elsewhere'):
+            predict(Run(recipe=auto, folder=tmp_path), beam_args=options, show_progress=False)
 
 
 def test_heldout_articles_that_are_trained_on_are_refused(recipe: Recipe, tmp_path: Path) -> None:

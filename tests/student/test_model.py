@@ -130,7 +130,7 @@ def test_every_architecture_is_right_or_refused(architecture: str) -> None:
         with pytest.raises(InputError, match=f"'{architecture}': the logits of a window with padding differ by .* nats"):
             small(architecture)
     elif architecture in OTHER_SHAPE:
-        with pytest.raises(InputError, match="expected|choose another architecture|fails"):
+        with pytest.raises(InputError, match=r"expected|choose another architecture|fails"):
             small(architecture)
     else:
         model = small(architecture)

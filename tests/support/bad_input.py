@@ -144,7 +144,7 @@ CASES = [
         "teacher is not a masked LM",
         classifier,
         ("vocab", "recipe.toml", *FRESH),
-        "BertForSequenceClassification, which is not a masked LM",
+        "its config names BertForSequenceClassification; expected a checkpoint whose masked-LM head was trained",
     ),
     Case(
         "vocab.txt: token twice",

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from transformers import AutoTokenizer, BertConfig, BertForSequenceClassification
+from transformers import AutoTokenizer, GPT2Config
 
 from data.atomic import replace_folder
 from tests.support.factories import SPECIAL, save_teacher, save_tokenizer
@@ -135,11 +135,10 @@ def test_student_normaliser_keeps_what_any_teacher_keeps() -> None:
 
 def test_a_teacher_must_be_a_masked_lm_with_a_mask_token(tmp_path: Path) -> None:
     pieces = [*SPECIAL, "a"]
-    save_tokenizer(tmp_path / "classifier", pieces)
-    config = BertConfig(vocab_size=6, hidden_size=8, num_hidden_layers=1, num_attention_heads=1, intermediate_size=8)
-    BertForSequenceClassification(config).save_pretrained(tmp_path / "classifier")
-    with pytest.raises(InputError, match=r"holds BertForSequenceClassification, which is not a masked LM"):
-        read_teacher(tmp_path / "classifier", "t")
+    save_tokenizer(tmp_path / "causal", pieces)
+    GPT2Config(vocab_size=6).save_pretrained(tmp_path / "causal")
+    with pytest.raises(InputError, match=r"holds gpt2, which is not a masked LM"):
+        read_teacher(tmp_path / "causal", "t")
 
     save_teacher(tmp_path / "maskless", pieces)
     for name in ("tokenizer_config.json", "special_tokens_map.json"):

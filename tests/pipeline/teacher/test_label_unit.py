@@ -26,7 +26,7 @@ from pipeline.beam.launch import run_pipeline
 from pipeline.beam.teacher_steps import TeacherHandler, WriteShard
 from pipeline.predict import predict
 from pipeline.teacher.identity import teacher_identity
-from pipeline.teacher.label_unit import _begin, _finish, label_unit
+from pipeline.teacher.label_unit import _begin, _common_reason, _finish, label_unit
 from pipeline.teacher.labels import take_positions
 from pipeline.teacher.loaded import LoadedTeacher
 from pipeline.teacher.model import TeacherModel
@@ -133,6 +133,23 @@ def test_a_window_that_the_teacher_raises_on_costs_its_article_alone(tmp_path: P
     assert labels.finite_M.tolist() == [True, False, False, True]
     alone = teacher.label([block[0], block[3]], recipe)
     assert np.array_equal(take_positions(labels, labels.finite_M).ids_MK, alone.ids_MK)
+
+
+def test_one_reason_for_most_long_articles_is_the_teachers_fault() -> None:
+    """Six of seven long articles fail at different positions; three short ones are fine."""
+    ids = [f"long-{index}" for index in range(7)] + [f"short-{index}" for index in range(30)]
+    tokens = np.array([66] * 7 + [20] * 30)
+    failed = {f"long-{index}": f"the teacher failed: index {index} is out of range" for index in range(6)}
+    found = _common_reason(ids, tokens, failed)
+    assert found.startswith(
+        "failed on 6 of the 7 articles with windows of 66 tokens or more, for one reason (the teacher failed: index 0"
+    )
+    others = {doc_id: f"the teacher failed: {doc_id.translate(str.maketrans('0123456', 'abcdefg'))}" for doc_id in failed}
+    assert _common_reason(ids, tokens, others) == ""  # reasons of their own
+    few = dict([*failed.items()][:4])
+    assert _common_reason(ids, tokens, few) == ""
+    short = {f"short-{index}": "the teacher failed: x" for index in range(6)}
+    assert _common_reason(ids, tokens, short) == ""  # 6 of 37
 
 
 @pytest.mark.parametrize("size", [1, 5])

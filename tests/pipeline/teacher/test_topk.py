@@ -1,6 +1,5 @@
 """Top-k at masked positions against a sort in float64, and a teacher against the plain forward pass."""
 
-import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
@@ -9,14 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from transformers import AutoConfig, AutoModelForMaskedLM
+from transformers import AutoModelForMaskedLM
 
 from data.examples import Example
 from pipeline.teacher import topk
-from pipeline.teacher.cpu_tuning import pack_linears
-from pipeline.teacher.model import TeacherModel, _last_mixing, load_masked_lm
+from pipeline.teacher.cpu_tuning import onednn_is_faster, pack_linears
+from pipeline.teacher.model import TeacherModel, load_masked_lm
 from pipeline.teacher.topk import Remap
 from pipeline.teacher.windows import length_batches
+from tests.support.architectures import save_masked_lm
 from tests.support.factories import SPECIAL, TEXTS, save_teacher, word_pieces
 from vocab.errors import InputError
 from vocab.union import TeacherMap
@@ -103,54 +103,22 @@ def test_equal_logits_are_sorted_by_id() -> None:
     assert found.logits_MK[0] == pytest.approx([np.log(1 / 5)] * 3, abs=2e-3)
 
 
-@pytest.mark.parametrize(
-    "architecture",
-    [*KNOWN, "distilbert", "albert", "deberta-v2", "modernbert", "roberta-prelayernorm", "convbert"],
-)
-def test_head_at_masked_positions_equals_the_plain_forward(architecture: str) -> None:
-    """The hook before the head holds for every architecture, and lies before the last feed-forward block where BERT's layers are known."""
-    torch.manual_seed(0)
-    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64, "embedding_size": 32}
-    config = AutoConfig.for_model(
-        architecture,
-        vocab_size=40,
-        max_position_embeddings=40,
-        pad_token_id=0,
-        bos_token_id=2,
-        eos_token_id=3,
-        cls_token_id=2,
-        sep_token_id=3,
-        **sizes,
+@pytest.mark.parametrize("architecture", KNOWN)
+def test_the_last_feed_forward_block_runs_at_masked_positions(architecture: str, tmp_path: Path) -> None:
+    save_masked_lm(architecture, tmp_path, 40, 20)
+    teacher = TeacherModel(tmp_path, "t", teacher_map(list(range(40)), [True] * 40), "float32")
+    shown: list[torch.Size] = []
+    teacher.model.base_model.encoder.layer[-1].intermediate.register_forward_hook(
+        lambda _, inputs, __: shown.append(inputs[0].shape)
     )
-    model = AutoModelForMaskedLM.from_config(config).eval()
-    input_ids = torch.randint(5, 40, (3, 20))
-    positions = [np.array([1, 5]), np.array([2]), np.array([3, 4, 18])]
-    with torch.inference_mode():
-        plain = model(input_ids=input_ids).logits
-    teacher = TeacherModel.__new__(TeacherModel)
-    teacher.device, teacher.model, teacher.fitting = torch.device("cpu"), model, None
-    teacher.remap = Remap(teacher_map(list(range(40)), [True] * 40), teacher.device)
-    teacher._batch = threading.local()
-    _last_mixing(model).register_forward_hook(teacher._gather)
-    shown: list[torch.Size] = []  # to the last feed-forward block
-    if architecture in KNOWN:
-        model.base_model.encoder.layer[-1].intermediate.register_forward_hook(lambda _, inputs, __: shown.append(inputs[0].shape))
+    masks = np.array([3, 4, 18], dtype=np.uint16)
+    ids = np.arange(5, 25, dtype=np.uint32)
     examples = [
-        Example(
-            doc_id="d",
-            window=row,
-            input_ids=input_ids[row].numpy().astype(np.uint32),
-            mask_positions=positions[row].astype(np.uint16),
-            label_ids=input_ids[row, positions[row]].numpy().astype(np.uint32),
-        )
+        Example(doc_id="d", window=row, input_ids=ids, mask_positions=masks[: row + 1], label_ids=ids[masks[: row + 1]])
         for row in range(3)
     ]
-    found = teacher.label(examples, 0, 4, 4096)
-    assert shown == ([(1, 6, 32)] if architecture in KNOWN else [])
-    expected = torch.cat([torch.log_softmax(plain[row, positions[row]], dim=-1) for row in range(3)])
-    assert found.logits_MK == pytest.approx(expected.topk(4).values.numpy(), abs=4e-3)
-    ids_MK = torch.from_numpy(found.ids_MK.astype(np.int64))  # equal in float16, two ids may stand in either order
-    assert found.logits_MK == pytest.approx(expected.gather(1, ids_MK).numpy(), abs=4e-3)
+    teacher.label(examples, 0, 4, 4096)
+    assert shown == [(1, 6, 32)]
 
 
 def test_batches_respect_the_budget_and_cover_everything() -> None:
@@ -265,7 +233,18 @@ def test_packed_linear_layers_multiply_right() -> None:
         before = [model(x) for x in inputs]
         assert pack_linears(model, 4096) == (2 if torch.ops.mkldnn._is_mkldnn_bf16_supported() else 0)
         assert all(torch.allclose(model(x), y, atol=0.02) for x, y in zip(inputs, before, strict=True))
-    assert pack_linears(torch.nn.Linear(8, 8), 4096) == 0  # float32 stays
+
+
+@pytest.mark.parametrize("faster", [True, False])
+def test_float32_layers_are_packed_where_onednn_is_faster(faster: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert onednn_is_faster() in (True, False)
+    monkeypatch.setattr("pipeline.teacher.cpu_tuning.onednn_is_faster", lambda: faster)
+    model = torch.nn.Sequential(torch.nn.Linear(96, 160), torch.nn.Linear(160, 70, bias=False))
+    with torch.inference_mode():
+        x = torch.randn(2, 33, 96)
+        before = model(x)
+        assert pack_linears(model, 4096) == (2 if faster else 0)
+        assert torch.allclose(model(x), before, atol=1e-5)
 
 
 def test_a_piece_that_is_impossible_merges_without_a_trace() -> None:
