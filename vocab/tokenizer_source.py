@@ -12,6 +12,7 @@ from typing import Any
 from vocab.errors import InputError, first_line
 from vocab.notices import say_once
 from vocab.roles import SPECIAL_TOKENS
+from vocab.sentencepiece_source import FAMILIES, family_of, read_model
 
 _CONVENTION = {
     "pad": ("[PAD]", "<pad>"),
@@ -100,6 +101,8 @@ def _folder(folder: Path, name: str) -> Any:
             return _vocab_txt(folder / "vocab.txt", name)
     if (folder / "tokenizer.json").is_file():
         _check_json(folder / "tokenizer.json", name)
+    elif found := _of_sentencepiece(folder, name):
+        return found
     try:
         if (folder / "tokenizer.json").is_file():
             # The file is loaded unchanged: transformers' own classes replace its normaliser and pre-tokenizer by their defaults.
@@ -117,6 +120,22 @@ def _folder(folder: Path, name: str) -> Any:
             "with transformers"
         )
     return tokenizer
+
+
+def _of_sentencepiece(folder: Path, name: str) -> Any:
+    """The tokenizer of a folder whose pieces are in a SentencePiece .model, in the way of its family; None without a .model."""
+    models = sorted(folder.glob("*.model"))
+    if not models:
+        return None
+    config, model_type = _config(folder, name), str(_config(folder, name, "config.json").get("model_type", ""))
+    family = family_of(config, model_type)
+    if family is None:
+        raise InputError(
+            f"teacher '{name}': {models[0]} is a SentencePiece model of {config.get('tokenizer_class') or model_type or 'an unknown class'}; "
+            f"expected a tokenizer.json beside it, or one of the classes {', '.join(sorted(FAMILIES))}: make the tokenizer.json where its "
+            "class is installed (AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER))"
+        )
+    return read_model(models[0], name, family, config, _config(folder, name, "added_tokens.json"))
 
 
 def _json(path: Path, name: str) -> Any:
