@@ -26,7 +26,7 @@ from vocab.errors import InputError
 from vocab.folder import load_map, load_normaliser, load_union
 from vocab.pictures import draw_overlap, draw_scripts
 from vocab.routed import load_routed
-from vocab.student_tokenizer import student_tokenizer
+from vocab.student_tokenizer import save_tokenizer, student_tokenizer
 from vocab.union import TeacherMap, Union
 
 CHARACTERS = 400_000  # of text for each language, on which tokenizers are compared
@@ -110,7 +110,7 @@ def report_vocabulary(run: Run, *, beam_args: Sequence[str] = (), show_progress:
         draw_overlap(union, list(maps.values()), target / "overlap.svg")
         draw_scripts(union, target / "scripts.svg")
 
-    replace_folder(folder / "restricted", lambda target: restricted.save_pretrained(target) and None)
+    replace_folder(folder / "restricted", lambda target: save_tokenizer(restricted, target))
     replace_folder(folder / "report", fill)
     return report
 

@@ -1,6 +1,7 @@
 """The families of tokenizers. Each writes tokens in its own way, and turns a token into its canonical piece.
 
-WordPiece writes "##ung", SentencePiece (Unigram and BPE) "▁Haus", byte-level BPE "ĠHaus" (bytes as printable characters).
+WordPiece writes "##ung", SentencePiece (Unigram and BPE) "▁Haus", byte-level BPE "ĠHaus" (bytes as printable
+characters). In WordLevel a token is a word.
 """
 
 import re
@@ -19,24 +20,27 @@ Canonical = Callable[[str], Piece]
 def family(state: dict[str, Any], name: str) -> tuple[str, Canonical]:
     """The family of a tokenizer (its state is tokenizer.json), and its function token → canonical piece.
 
-    Raises InputError for a family that the union cannot hold: a BPE that marks the ends of words, or a vocabulary of complete words.
+    Raises InputError for a family that the union cannot hold: a BPE that marks the ends of words.
     """
     model = state["model"]
     kind = model["type"]
     if kind == "WordPiece":
         prefix = model["continuing_subword_prefix"]
         return "WordPiece", lambda token: _wordpiece(token, prefix)
-    if kind == "BPE" and _holds(state, "ByteLevel"):
-        return "byte-level BPE", _byte_level
+    if kind in ("BPE", "WordLevel") and _holds(state, "ByteLevel"):
+        return f"byte-level {kind}", _byte_level
     if kind in ("BPE", "Unigram") and _marks_words(state, model):
         fallback = bool(model.get("byte_fallback"))
         return f"SentencePiece {kind}", lambda token: _metaspace(token, fallback)
+    if kind == "WordLevel":
+        marked = _marks_words(state, model)
+        return "WordLevel", (lambda token: _metaspace(token, False)) if marked else (lambda token: Piece(token, True))
     found = kind
     if kind == "BPE" and (model.get("end_of_word_suffix") or model.get("continuing_subword_prefix")):
         found = f"BPE with the marks {[model.get('continuing_subword_prefix'), model.get('end_of_word_suffix')]}"
     raise InputError(
-        f"teacher '{name}': its tokenizer is {found}; expected WordPiece, SentencePiece (Unigram or BPE with '{METASPACE}') or byte-level "
-        "BPE: choose another teacher, or convert its tokenizer"
+        f"teacher '{name}': its tokenizer is {found}; expected WordPiece, WordLevel, SentencePiece (Unigram or BPE with '{METASPACE}') or "
+        "byte-level BPE: choose another teacher, or convert its tokenizer"
     )
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from vocab.errors import InputError
 from vocab.normaliser import Normaliser, student_normaliser
-from vocab.student_tokenizer import student_tokenizer
+from vocab.student_tokenizer import save_tokenizer, student_tokenizer
 from vocab.teacher_vocabulary import Accounting, TeacherVocabulary
 from vocab.union import Link, TeacherMap, Union, chain, map_into, merge
 
@@ -79,7 +79,7 @@ def build_vocabulary(
     tokenizer = student_tokenizer(union, normaliser, max_length)
 
     def fill(target: Path) -> None:
-        tokenizer.save_pretrained(target / "tokenizer")
+        save_tokenizer(tokenizer, target / "tokenizer")
         for part in ("report", "restricted"):  # valid until a teacher is added
             if not new and (folder / part).is_dir():
                 shutil.copytree(folder / part, target / part)

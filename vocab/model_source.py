@@ -1,9 +1,12 @@
 """The source of a teacher's files: a local folder, or a snapshot from the Hub."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 from vocab.errors import InputError, first_line
 
+UTF8 = "expected UTF-8: convert it, or fetch it again"
 TOKENIZER_FILES = ["*.json", "*.txt", "*.model"]
 
 
@@ -44,3 +47,17 @@ def _download(model: str, revision: str, weights: bool) -> tuple[str, Path | Non
         return "", folder
     except Exception as error:  # the Hub's client raises dozens of types, and the first line tells the user what happened
         return first_line(error), None
+
+
+def read_json(folder: Path, name: str, file: str = "tokenizer_config.json") -> dict[str, Any]:
+    """The content of a JSON file of a teacher; nothing if there is no such file. Another content than an object is an InputError."""
+    path = folder / file
+    if not path.is_file():
+        return {}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"teacher '{name}': {path} is not JSON: {first_line(error)}; fetch it again") from None
+    if not isinstance(content, dict):
+        raise InputError(f"teacher '{name}': {path}: found {type(content).__name__}; expected a JSON object: fetch it again")
+    return content

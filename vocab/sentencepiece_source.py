@@ -7,6 +7,7 @@ the file. ALBERT and RemBERT change quotes, accents and case before the model se
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -73,14 +74,16 @@ def family_of(config: Mapping[str, Any], model_type: str) -> Family | None:
 
 def read_model(path: Path, name: str, family: Family, config: Mapping[str, Any], added: Mapping[str, int]) -> Any:
     """The fast tokenizer of a .model in its family. `config` is tokenizer_config.json, `added` is added_tokens.json."""
-    from transformers import PreTrainedTokenizerFast, convert_slow_tokenizer
+    from transformers import PreTrainedTokenizerFast
 
     roles = {role: _text(config.get(f"{role}_token")) or token for role, token in family.roles.items()}
     for role, other in (("cls", "bos"), ("sep", "eos")):
         if f"{role}_token" not in config and f"{other}_token" in config and family.roles is _ANGLES:
             roles[role] = _text(config[f"{other}_token"]) or roles[role]
 
-    class Converter(getattr(convert_slow_tokenizer, family.converter)):  # type: ignore[misc]
+    theirs = import_module("transformers.convert_slow_tokenizer")  # a function of the same name may hide it
+
+    class Converter(getattr(theirs, family.converter)):  # type: ignore[misc]
         handle_byte_fallback = True  # the fast form contains it
 
         def post_processor(self) -> None:

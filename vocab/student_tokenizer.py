@@ -1,5 +1,7 @@
 """The student's tokenizer: WordPiece, longest match over the union vocabulary, as an HF fast tokenizer."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -57,3 +59,11 @@ def student_tokenizer(union: Union, normaliser: Normaliser, max_length: int, kee
         model_max_length=max_length,
         **{f"{role}_token": token for role, token in SPECIAL_TOKENS.items()},
     )
+
+
+def save_tokenizer(tokenizer: Any, folder: Path) -> None:
+    """Write a fast tokenizer so that transformers 4 opens it too: its class has the name PreTrainedTokenizerFast in both."""
+    tokenizer.save_pretrained(folder)
+    path = folder / "tokenizer_config.json"
+    content = json.loads(path.read_text(encoding="utf-8")) | {"tokenizer_class": "PreTrainedTokenizerFast"}
+    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -86,7 +86,11 @@ def vocabulary_of(tokenizer: Any, name: str, *, head_size: int | None = None) ->
         canonical=canonical,
         name=name,
     )
-    splits = kind == "WordPiece" and backend.pre_tokenizer is not None and len(backend.pre_tokenizer.pre_tokenize_str("a,b")) == 3
+    splits = (
+        kind in ("WordPiece", "WordLevel")
+        and backend.pre_tokenizer is not None
+        and len(backend.pre_tokenizer.pre_tokenize_str("a,b")) == 3
+    )
     return TeacherVocabulary(
         name=name,
         pieces=pieces,
@@ -116,6 +120,8 @@ def canonical_pieces(
     pieces: list[str | None] = [None] * head_size
     special = placeholders = 0
     for token, index in vocabulary.items():
+        if not token:
+            continue  # an empty line of a vocab.txt: a row without a piece
         if index in special_ids:
             special += 1
         elif _PLACEHOLDER.match(token):

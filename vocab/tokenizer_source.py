@@ -5,14 +5,14 @@ them as special tokens. The declaration of a folder comes first.
 """
 
 import json
-import unicodedata
 from pathlib import Path
 from typing import Any
 
 from vocab.errors import InputError, first_line
+from vocab.model_source import UTF8, read_json
 from vocab.notices import say_once
-from vocab.roles import SPECIAL_TOKENS
 from vocab.sentencepiece_source import FAMILIES, family_of, read_model
+from vocab.vocab_txt import of_vocab_txt, other_class, read_vocab_txt
 
 _CONVENTION = {
     "pad": ("[PAD]", "<pad>"),
@@ -21,14 +21,15 @@ _CONVENTION = {
     "sep": ("[SEP]", "</s>"),
     "mask": ("[MASK]", "<mask>"),
 }
-_UTF8 = "expected UTF-8: convert it, or fetch it again"
+# Keys of tokenizer_config.json with which transformers changes what a tokenizer.json says.
+_CHANGES_TEXT = ("do_lower_case", "strip_accents", "tokenize_chinese_chars", "add_prefix_space", "keep_accents", "remove_space")
+_PROBES = ["The Café", " 東京 は 日本", "ÀÉÎ e\u0301 ﬁ Ⅷ", "a,b  c\n", "한국어 각", "x\u200cy\u00adz", "ИЙ йё", "``a'' don't"]
 
 
 def open_tokenizer(source: Path, name: str) -> Any:
     """The fast tokenizer (PreTrainedTokenizerFast) of a source, without truncation and padding. `name` is its owner, for messages.
 
-    Raises InputError for a file that cannot be read, a tokenizer without a fast form, and a vocabulary with a token twice, an empty
-    token, or half a character.
+    Raises InputError for a file that cannot be read, a tokenizer without a fast form, and a vocabulary with half a character.
     """
     if source.is_dir():
         tokenizer = _folder(source, name)
@@ -40,7 +41,7 @@ def open_tokenizer(source: Path, name: str) -> Any:
     elif source.suffix == ".json":
         tokenizer = _json(source, name)
     elif source.suffix == ".txt":
-        tokenizer = _vocab_txt(source, name)
+        tokenizer = of_vocab_txt(source, name)
     elif source.suffix == ".model":
         tokenizer = _sentencepiece(source, name)
     else:
@@ -61,65 +62,67 @@ def _switch_off_dropout(backend: Any, source: Path, name: str) -> None:
         say_once(f"teacher '{name}': the tokenizer in {source} has BPE dropout {dropout:g}, which is random: it is switched off")
 
 
-def read_vocab_txt(path: Path, name: str) -> list[str]:
-    """The tokens of a vocab.txt, one on each line. The id of a token is its line. Windows line ends are accepted."""
-    where = f"teacher '{name}': {path}"
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = path.read_bytes()[: error.start].count(b"\n") + 1
-        raise InputError(f"{where}: line {line} is not UTF-8 ({error.reason}); {_UTF8}") from None
-    tokens = text.split("\n")  # not splitlines(): a token may contain other characters that Unicode defines as line ends
-    if tokens[-1] == "":
-        tokens.pop()
-    if tokens and all(token.endswith("\r") for token in tokens[:-1]) and len(tokens) > 1:
-        tokens = [token.removesuffix("\r") for token in tokens]
-    if not tokens:
-        raise InputError(f"{where}: is empty; expected a token on each line")
-    lines: dict[str, int] = {}
-    for line, token in enumerate(tokens, start=1):
-        if not token:
-            raise InputError(
-                f"{where}: line {line} is empty; expected a token on each line, because the id of a token is its line: restore the token"
-            )
-        if token in lines:
-            raise InputError(
-                f"{where}: line {lines[token]} and line {line} both hold '{token}'; expected every token once, because the id of a token "
-                "is its line: correct the file, or give the tokenizer.json that the teacher was trained with"
-            )
-        lines[token] = line
-    return tokens
-
-
 def _folder(folder: Path, name: str) -> Any:
-    from transformers import AutoTokenizer, PreTrainedTokenizerFast
+    from transformers import AutoTokenizer
 
-    if (folder / "vocab.txt").is_file() and not (folder / "tokenizer.json").is_file():
-        read_vocab_txt(folder / "vocab.txt", name)
-        if "do_lower_case" not in _config(folder, name):
-            # transformers would lower-case by default, which makes a cased vocabulary useless. Some published ones have no other file.
-            return _vocab_txt(folder / "vocab.txt", name)
+    other = ""
     if (folder / "tokenizer.json").is_file():
-        _check_json(folder / "tokenizer.json", name)
-    elif found := _of_sentencepiece(folder, name):
+        return _folder_with_json(folder, name)
+    if (folder / "vocab.txt").is_file():
+        tokens = read_vocab_txt(folder / "vocab.txt", name)
+        other = other_class(folder, tokens, name)
+        if not other and "do_lower_case" not in read_json(folder, name):
+            # transformers would lower-case by default, which makes a cased vocabulary useless. Some published ones have no other file.
+            return of_vocab_txt(folder / "vocab.txt", name)
+    if found := _of_sentencepiece(folder, name):
         return found
     try:
-        if (folder / "tokenizer.json").is_file():
-            # The file is loaded unchanged: transformers' own classes replace its normaliser and pre-tokenizer by their defaults.
-            declared = _config(folder, name) | _config(folder, name, "special_tokens_map.json")
-            tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
-            return tokenizer if any(declared.get(f"{role}_token") for role in _CONVENTION) else _declare(tokenizer)
         tokenizer = AutoTokenizer.from_pretrained(folder)
-    except InputError:
-        raise
     except Exception as error:  # each type of tokenizer fails in its own way
-        raise InputError(f"teacher '{name}': the tokenizer in {folder} cannot be loaded: {first_line(error)}") from None
-    if not tokenizer.is_fast:
+        kind = f" ({other})" if other else ""
+        raise InputError(f"teacher '{name}': the tokenizer in {folder}{kind} cannot be loaded: {first_line(error)}") from None
+    found_class = type(tokenizer).__name__
+    if not tokenizer.is_fast or (other and found_class.removesuffix("Fast") != other.removesuffix("Fast")):
         raise InputError(
-            f"teacher '{name}': its tokenizer has no fast form (found {type(tokenizer).__name__}); expected a tokenizer.json: convert it "
-            "with transformers"
+            f"teacher '{name}': the tokenizer in {folder} has no fast form (found {other or found_class}); expected a tokenizer.json: "
+            "convert it with transformers"
         )
     return tokenizer
+
+
+def _folder_with_json(folder: Path, name: str) -> Any:
+    """A tokenizer.json is taken as it is, unless the tokenizer_config.json beside it declares how text is changed: then as transformers.
+
+    Without such a declaration, transformers' own classes would put their defaults in the place of the file's normaliser.
+    """
+    from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+    _check_json(folder / "tokenizer.json", name)
+    config = read_json(folder, name)
+    declared = config | read_json(folder, name, "special_tokens_map.json")
+    keys = [key for key in _CHANGES_TEXT if config.get(key) is not None]
+    try:
+        tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
+        theirs = AutoTokenizer.from_pretrained(folder) if keys else tokenizer
+    except Exception as error:  # each type of tokenizer fails in its own way
+        raise InputError(f"teacher '{name}': the tokenizer in {folder} cannot be loaded: {first_line(error)}") from None
+    if keys and not _same(tokenizer, theirs):
+        if not theirs.is_fast or theirs.get_vocab() != tokenizer.get_vocab():
+            raise InputError(
+                f"teacher '{name}': {folder / 'tokenizer.json'} and {folder / 'tokenizer_config.json'} ({', '.join(keys)}) contradict each "
+                "other: remove the keys that do not hold"
+            )
+        say_once(
+            f"teacher '{name}': tokenizer_config.json ({', '.join(f'{key} = {config[key]}' for key in keys)}) changes what tokenizer.json "
+            "says: taken as transformers takes it"
+        )
+        tokenizer = theirs
+    return tokenizer if any(declared.get(f"{role}_token") for role in _CONVENTION) else _declare(tokenizer)
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether two tokenizers cut some odd texts in the same way."""
+    return bool(one(_PROBES, add_special_tokens=False)["input_ids"] == other(_PROBES, add_special_tokens=False)["input_ids"])
 
 
 def _of_sentencepiece(folder: Path, name: str) -> Any:
@@ -127,15 +130,16 @@ def _of_sentencepiece(folder: Path, name: str) -> Any:
     models = sorted(folder.glob("*.model"))
     if not models:
         return None
-    config, model_type = _config(folder, name), str(_config(folder, name, "config.json").get("model_type", ""))
+    config, model_type = read_json(folder, name), str(read_json(folder, name, "config.json").get("model_type", ""))
     family = family_of(config, model_type)
     if family is None:
+        found = config.get("tokenizer_class") or model_type or "an unknown class"
         raise InputError(
-            f"teacher '{name}': {models[0]} is a SentencePiece model of {config.get('tokenizer_class') or model_type or 'an unknown class'}; "
+            f"teacher '{name}': {models[0]} is a SentencePiece model of {found}; "
             f"expected a tokenizer.json beside it, or one of the classes {', '.join(sorted(FAMILIES))}: make the tokenizer.json where its "
             "class is installed (AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER))"
         )
-    return read_model(models[0], name, family, config, _config(folder, name, "added_tokens.json"))
+    return read_model(models[0], name, family, config, read_json(folder, name, "added_tokens.json"))
 
 
 def _json(path: Path, name: str) -> Any:
@@ -149,50 +153,6 @@ def _json(path: Path, name: str) -> Any:
     except Exception as error:
         raise InputError(f"teacher '{name}': {path} is not a tokenizer.json: {first_line(error)}") from None
     return _declare(tokenizer)
-
-
-def _vocab_txt(path: Path, name: str) -> Any:
-    """BERT's WordPiece. It lower-cases if the vocabulary has (almost) no capital letters, and strips accents if it also has no accents.
-
-    A tokenizer_config.json next to it comes first.
-    """
-    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
-    from transformers import PreTrainedTokenizerFast
-
-    tokens = read_vocab_txt(path, name)
-    # A lower-cased vocabulary may have a few capital letters that lower-casing does not change; a cased one has thousands.
-    capitals = sum(any(unicodedata.category(char) == "Lu" for char in token) for token in tokens if not token.startswith("["))
-    cased = capitals > len(tokens) / 1000
-    vocabulary = {token: index for index, token in enumerate(tokens)}
-    config = _config(path.parent, name)
-    marked = sum(_stripped(token) != token for token in tokens if not token.startswith("["))
-    declared = {role: config.get(f"{role}_token", string) for role, string in SPECIAL_TOKENS.items()}
-    roles = {role: str(token["content"] if isinstance(token, dict) else token) for role, token in declared.items()}
-    special = set(roles.values())
-    backend = Tokenizer(models.WordPiece(vocab=vocabulary, unk_token=roles["unk"]))
-    strip = config.get("strip_accents")
-    backend.normalizer = normalizers.BertNormalizer(
-        lowercase=not cased,
-        strip_accents=(not cased and marked <= len(tokens) / 1000) if strip is None else bool(strip),
-        handle_chinese_chars=bool(config.get("tokenize_chinese_chars", True)),
-    )
-    backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    backend.decoder = decoders.WordPiece()
-    cls, sep = roles["cls"], roles["sep"]
-    if cls in vocabulary and sep in vocabulary:
-        backend.post_processor = processors.TemplateProcessing(
-            single=f"{cls} $A {sep}",
-            pair=f"{cls} $A {sep} $B:1 {sep}:1",
-            special_tokens=[(cls, vocabulary[cls]), (sep, vocabulary[sep])],
-        )
-    backend.add_special_tokens([token for token in tokens if token in special])
-    held = {f"{role}_token": token for role, token in roles.items() if token in vocabulary}
-    return PreTrainedTokenizerFast(tokenizer_object=backend, **held)
-
-
-def _stripped(token: str) -> str:
-    """The text without accents, as BERT strips them: decompose, then remove the marks."""
-    return "".join(char for char in unicodedata.normalize("NFD", token) if unicodedata.category(char) != "Mn")
 
 
 def _sentencepiece(path: Path, name: str) -> Any:
@@ -232,30 +192,17 @@ def _check_json(path: Path, name: str) -> None:
         content = json.loads(path.read_text(encoding="utf-8"))
         vocabulary = content["model"]["vocab"]
         tokens = [str(token) for token in (vocabulary if isinstance(vocabulary, dict) else [entry[0] for entry in vocabulary])]
-        ids = list(vocabulary.values()) if isinstance(vocabulary, dict) else tokens
+        ids = list(vocabulary.values()) if isinstance(vocabulary, dict) else []
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise InputError(
             f"teacher '{name}': {path} is not a tokenizer.json, or a damaged one ({type(error).__name__}: {first_line(error)}); "
             "fetch it again"
         ) from None
-    if len(set(ids)) < len(ids):
+    if isinstance(vocabulary, dict) and len(set(ids)) < len(ids):
         twice = next(one for one in ids if ids.count(one) > 1)
         raise InputError(
             f"teacher '{name}': {path}: '{twice}' is twice in the vocabulary; expected an id for each token: correct it"
         )
     for token in tokens:
         if any("\ud800" <= char <= "\udfff" for char in token):
-            raise InputError(f"teacher '{name}': {path} holds the token {token!a}, half a character (a lone surrogate); {_UTF8}")
-
-
-def _config(folder: Path, name: str, file: str = "tokenizer_config.json") -> dict[str, Any]:
-    path = folder / file
-    if not path.is_file():
-        return {}
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"teacher '{name}': {path} is not JSON: {first_line(error)}; fetch it again") from None
-    if not isinstance(content, dict):
-        raise InputError(f"teacher '{name}': {path}: found {type(content).__name__}; expected a JSON object: fetch it again")
-    return content
+            raise InputError(f"teacher '{name}': {path} holds the token {token!a}, half a character (a lone surrogate); {UTF8}")

@@ -23,6 +23,7 @@ from student.pretraining.subwords import SMALLEST, NoWordsError, train_subwords
 from student.pretraining.wordpiece import train_wordpiece
 from vocab.errors import InputError
 from vocab.roles import SPECIAL_TOKENS
+from vocab.student_tokenizer import save_tokenizer
 from vocab.teacher_vocabulary import vocabulary_of
 
 ARTICLES_PER_SHARD = 5000  # rounded up to complete row groups of the input
@@ -133,7 +134,7 @@ def prepare_text(work: Path, source: TextSource) -> dict[str, int]:
         tokenizer = source.vocabulary.make(texts, source.examples.max_length)
     except NoWordsError as error:
         raise InputError(f"corpus of '{source.language}': {error}") from None
-    tokenizer.save_pretrained(work / "tokenizer")
+    save_tokenizer(tokenizer, work / "tokenizer")
     # The union reads the teacher's vocabulary in the same way: special tokens and placeholders ("[unused7]") are never labels.
     vocabulary = vocabulary_of(tokenizer, source.language)
     maskable = np.array([piece is not None for piece in vocabulary.pieces], dtype=np.bool_)

@@ -147,13 +147,6 @@ CASES = [
         "its config names BertForSequenceClassification; expected a checkpoint whose masked-LM head was trained",
     ),
     Case(
-        "vocab.txt: token twice",
-        vocab_txt(BERT_VOCAB + b"a\nb\na\n"),
-        ("vocab", "recipe.toml", *FRESH),
-        "line 6 and line 8 both hold 'a'",
-    ),
-    Case("vocab.txt: empty line", vocab_txt(BERT_VOCAB + b"a\n\nb\n"), ("vocab", "recipe.toml", *FRESH), "line 7 is empty"),
-    Case(
         "vocab.txt: lone surrogate",
         vocab_txt(BERT_VOCAB + b"\xed\xa0\x80\n"),
         ("vocab", "recipe.toml", *FRESH),

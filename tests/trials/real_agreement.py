@@ -13,7 +13,8 @@ from pathlib import Path
 from transformers import BertConfig
 
 from tests.trials.real_vocabularies import byte_level, sentences, with_roles
-from vocab.tokenizer_source import open_tokenizer, read_vocab_txt
+from vocab.tokenizer_source import open_tokenizer
+from vocab.vocab_txt import read_vocab_txt
 
 # set → (teacher, its tokenizer, its languages)
 SETS = {

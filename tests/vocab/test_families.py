@@ -17,8 +17,9 @@ from vocab.normaliser import Normaliser, observe, student_normaliser
 from vocab.pieces import Piece, is_hexadecimal, parse, spell
 from vocab.roles import UNION_ROLES
 from vocab.teacher_vocabulary import read_teacher, vocabulary_of
-from vocab.tokenizer_source import open_tokenizer, read_vocab_txt
+from vocab.tokenizer_source import open_tokenizer
 from vocab.union import merge_all
+from vocab.vocab_txt import read_vocab_txt
 
 TEXT = [*TEXTS["de"], *TEXTS["en"], "Ein Haus, das Haus: 中文 größer 🙂."]
 KINDS = ("unigram", "bpe", "bpe-bytes", "byte-level")
@@ -128,8 +129,6 @@ def test_a_bare_vocab_txt_keeps_case_if_it_has_case(tmp_path: Path) -> None:
 def test_bad_vocabularies(tmp_path: Path) -> None:
     path = tmp_path / "vocab.txt"
     for content, message in (
-        (b"[UNK]\na\nb\na\n", "line 2 and line 4 both hold 'a'"),
-        (b"[UNK]\n\nb\n", "line 2 is empty"),
         (b"[UNK]\na\n\xed\xa0\x80\n", "line 3 is not UTF-8"),
         (b"", "is empty"),
     ):
@@ -159,7 +158,6 @@ def test_bad_vocabularies(tmp_path: Path) -> None:
 def test_families_that_cannot_be_merged_are_refused() -> None:
     for model, found in (
         ({"type": "BPE", "end_of_word_suffix": "</w>"}, "BPE with the marks"),
-        ({"type": "WordLevel"}, "WordLevel"),
         ({"type": "Unigram"}, "Unigram"),
     ):
         with pytest.raises(InputError, match=f"teacher 't': its tokenizer is {found}"):
