@@ -9,9 +9,8 @@ from collections.abc import Callable
 from typing import Any
 
 from vocab.errors import InputError
-from vocab.pieces import Piece
+from vocab.pieces import METASPACE, Piece
 
-METASPACE = "▁"
 _FALLBACK_BYTE = re.compile(r"^<0x([0-9A-F]{2})>$")  # SentencePiece's way to write one byte
 
 Canonical = Callable[[str], Piece]

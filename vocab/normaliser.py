@@ -1,9 +1,15 @@
 """How a tokenizer changes a text before it looks for pieces, observed on short test strings; and the student's normaliser."""
 
+import json
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+from vocab.pieces import METASPACE
+
+# Characters that are not seen, and that tokenizers keep, delete or turn into a space: soft hyphen, joiners, marks of direction.
+FORMAT_CHARACTERS = "\u00ad\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -16,6 +22,12 @@ class Normaliser:
     clean_text: bool  # control characters are removed
     unicode_form: str = ""  # NFC, NFD, NFKC or NFKD; "": characters are not changed
     split_punctuation: bool = True  # each punctuation character becomes a word (else it belongs to the word next to it)
+    decomposes: bool = False  # a Hangul syllable becomes its letters: by NFD, or on the way to stripping accents
+    kept: str = ""  # of FORMAT_CHARACTERS
+    spaced: str = ""  # of FORMAT_CHARACTERS, those that become a space
+    state: str = field(
+        default="", repr=False
+    )  # of the tokenizer's own normaliser, without what marks words; of the student: taken as it is
 
     def describe(self) -> str:
         """In words, for a table."""
@@ -51,7 +63,12 @@ def observe(backend: Any, *, split_punctuation: bool) -> Normaliser:
     compatible = "fi" in normal("ﬁ")
     strip_accents = "e" in accents and "\u0301" not in accents
     form = ("NFK" if compatible else "NF") + ("D" if decomposes else "C") if composes or decomposes or compatible else ""
+    inside = {char: normal(f"a{char}b") for char in FORMAT_CHARACTERS}
     return Normaliser(
+        decomposes=decomposes,
+        kept="".join(char for char, found in inside.items() if char in found),
+        spaced="".join(char for char, found in inside.items() if char not in found and ("a b" in found or "a▁b" in found)),
+        state=_state(backend.normalizer),
         lowercase=lowercase,
         strip_accents=strip_accents,
         split_chinese=" " in normal("中文").strip(),
@@ -62,14 +79,27 @@ def observe(backend: Any, *, split_punctuation: bool) -> Normaliser:
 
 
 def student_normaliser(teachers: Sequence[Normaliser]) -> Normaliser:
-    """The student's normaliser: it makes a change only if every teacher makes it, so nothing that a teacher keeps is lost.
+    """The student's normaliser: that of all teachers if they share one. Else it makes a change only if every teacher makes it.
 
-    Words are split where any teacher splits them: if one teacher makes a word of each comma, its pieces for commas begin words.
+    So nothing that a teacher keeps is lost. Where a teacher decomposes characters, the student does, and its vocabulary is spelled so:
+    then "é" and "e" with an accent are one for it, and so are a Hangul syllable and its letters. A character that some teachers delete
+    and others turn into a space becomes a space. Words are split where any teacher splits them: if one makes a word of each comma, its
+    pieces for commas begin words.
     """
+    states = {teacher.state for teacher in teachers}
     forms = {teacher.unicode_form for teacher in teachers}
-    if len(forms) > 1:
+    decomposes = any(teacher.decomposes for teacher in teachers)
+    if decomposes and len(states) > 1:
+        forms = {"NFKD" if all("K" in form for form in forms) else "NFD"}
+    elif len(forms) > 1:
         forms = {""} if "" in forms else {"NFKC"} if all("K" in form for form in forms) else {"NFC"}
+    kept = "".join(char for char in FORMAT_CHARACTERS if any(char in teacher.kept for teacher in teachers))
+    spaced = "".join(char for char in FORMAT_CHARACTERS if char not in kept and any(char in teacher.spaced for teacher in teachers))
     return Normaliser(
+        decomposes=decomposes,
+        kept=kept,
+        spaced=spaced,
+        state=states.pop() if len(states) == 1 else "",
         lowercase=all(teacher.lowercase for teacher in teachers),
         strip_accents=all(teacher.strip_accents for teacher in teachers),
         split_chinese=any(teacher.split_chinese for teacher in teachers),
@@ -77,3 +107,15 @@ def student_normaliser(teachers: Sequence[Normaliser]) -> Normaliser:
         unicode_form=forms.pop(),
         split_punctuation=any(teacher.split_punctuation for teacher in teachers),
     )
+
+
+def _state(normalizer: Any) -> str:
+    """The state of a normaliser (of the tokenizers library) as JSON, without its parts that only mark or strip the edges of words."""
+    if normalizer is None or not hasattr(normalizer, "__getstate__"):
+        return ""
+    state = json.loads(normalizer.__getstate__())
+    parts = state["normalizers"] if state["type"] == "Sequence" else [state]
+    kept = [
+        part for part in parts if part["type"] not in ("Strip", "Prepend") and METASPACE not in json.dumps(part, ensure_ascii=False)
+    ]
+    return json.dumps({"type": "Sequence", "normalizers": kept}) if kept else ""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from vocab.roles import SPECIAL_TOKENS
 
 CONTINUATION = "##"
+METASPACE = "▁"  # with which SentencePiece begins a word
 _ODD = re.compile(r"^<bytes (?P<hex>[0-9A-F ]*)>$")
 # Unicode categories that cannot be part of a line in a file, or that end a word for tokenizers: separators and control characters.
 _UNSAFE = ("Zs", "Zl", "Zp", "Cc", "Cs")

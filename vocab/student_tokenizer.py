@@ -1,12 +1,13 @@
 """The student's tokenizer: WordPiece, longest match over the union vocabulary, as an HF fast tokenizer."""
 
 import json
+import unicodedata
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
 from vocab.normaliser import Normaliser
 from vocab.pieces import CONTINUATION
@@ -17,6 +18,7 @@ from vocab.union import Union
 # script without spaces is one word.
 LONGEST_WORD = 100
 LONGEST_UNSPLIT = 1000
+_EMPTY = {"version": "1.0", "added_tokens": [], "model": {"type": "WordLevel", "vocab": {}, "unk_token": "?"}}  # a tokenizer.json
 
 
 def student_tokenizer(union: Union, normaliser: Normaliser, max_length: int, keep: NDArray[np.bool_] | None = None) -> Any:
@@ -28,7 +30,12 @@ def student_tokenizer(union: Union, normaliser: Normaliser, max_length: int, kee
     from transformers import PreTrainedTokenizerFast
 
     kept = np.ones(union.size, np.bool_) if keep is None else keep | (np.arange(union.size) < len(SPECIAL_TOKENS))
-    vocabulary = {piece if kept[index] else f"[unused {index}]": index for index, piece in enumerate(union.pieces)}
+    form = "" if normaliser.state or not normaliser.decomposes else normaliser.unicode_form
+    vocabulary: dict[str, int] = {}
+    for index, piece in enumerate(union.pieces):
+        spelled = unicodedata.normalize(form, piece) if form else piece  # type: ignore[arg-type]
+        found = kept[index] and (index < len(SPECIAL_TOKENS) or spelled not in vocabulary)
+        vocabulary[spelled if found else f"[unused {index}]"] = index
     backend = Tokenizer(
         models.WordPiece(
             vocab=vocabulary,
@@ -37,14 +44,7 @@ def student_tokenizer(union: Union, normaliser: Normaliser, max_length: int, kee
             max_input_chars_per_word=LONGEST_WORD if normaliser.split_punctuation else LONGEST_UNSPLIT,
         )
     )
-    bert = normalizers.BertNormalizer(
-        clean_text=normaliser.clean_text,
-        handle_chinese_chars=normaliser.split_chinese,
-        strip_accents=normaliser.strip_accents,
-        lowercase=normaliser.lowercase,
-    )
-    form = getattr(normalizers, normaliser.unicode_form)() if normaliser.unicode_form else None
-    backend.normalizer = normalizers.Sequence([form, bert]) if form else bert
+    backend.normalizer = _backend_normaliser(normaliser)
     split = pre_tokenizers.BertPreTokenizer if normaliser.split_punctuation else pre_tokenizers.WhitespaceSplit
     backend.pre_tokenizer = split()
     cls, sep = SPECIAL_TOKENS["cls"], SPECIAL_TOKENS["sep"]
@@ -59,6 +59,24 @@ def student_tokenizer(union: Union, normaliser: Normaliser, max_length: int, kee
         model_max_length=max_length,
         **{f"{role}_token": token for role, token in SPECIAL_TOKENS.items()},
     )
+
+
+def _backend_normaliser(normaliser: Normaliser) -> Any:
+    if normaliser.state:
+        return Tokenizer.from_str(json.dumps(_EMPTY | {"normalizer": json.loads(normaliser.state)})).normalizer
+    parts = [normalizers.Replace(Regex(f"[{normaliser.spaced}]"), " ")] if normaliser.spaced else []
+    if normaliser.unicode_form:
+        parts.append(getattr(normalizers, normaliser.unicode_form)())
+    clean = normaliser.clean_text and not normaliser.kept  # BERT's would delete these too
+    if normaliser.clean_text and normaliser.kept:
+        parts.append(normalizers.Replace(Regex(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]"), ""))
+    bert = normalizers.BertNormalizer(
+        clean_text=clean,
+        handle_chinese_chars=normaliser.split_chinese,
+        strip_accents=normaliser.strip_accents,
+        lowercase=normaliser.lowercase,
+    )
+    return normalizers.Sequence([*parts, bert]) if parts else bert
 
 
 def save_tokenizer(tokenizer: Any, folder: Path) -> None:

@@ -13,7 +13,7 @@ from tests.support.factories import SPECIAL, TEXTS, save_tokenizer, word_pieces
 from tests.support.families import save_family_teacher, train_tokenizer
 from vocab.errors import InputError
 from vocab.families import family
-from vocab.normaliser import Normaliser, observe, student_normaliser
+from vocab.normaliser import FORMAT_CHARACTERS, Normaliser, observe, student_normaliser
 from vocab.pieces import Piece, is_hexadecimal, parse, spell
 from vocab.roles import UNION_ROLES
 from vocab.teacher_vocabulary import read_teacher, vocabulary_of
@@ -89,7 +89,13 @@ def test_normalisers_are_observed_and_the_student_loses_nothing() -> None:
         return observe(Backend(normalizer), split_punctuation=punctuation)
 
     keeps = Normaliser(
-        lowercase=False, strip_accents=False, split_chinese=False, clean_text=False, unicode_form="", split_punctuation=False
+        lowercase=False,
+        strip_accents=False,
+        split_chinese=False,
+        clean_text=False,
+        unicode_form="",
+        split_punctuation=False,
+        kept=FORMAT_CHARACTERS,
     )
     cased = seen(normalizers.BertNormalizer(lowercase=False), True)
     uncased = seen(normalizers.BertNormalizer(lowercase=True), True)
