@@ -77,6 +77,7 @@ class BeamCommand(click.Command):
 RUN_FOLDER = RunFolder(file_okay=False, path_type=Path)
 LOCAL_FOLDER = click.Path(file_okay=False, path_type=Path)
 PATH = click.Path(path_type=Path)
+ARTICLES = click.Choice(["lines", "blank-lines", "file"])
 FAMILY = click.Choice(["wordpiece", "unigram", "bpe", "byte-level"])
 RATE = click.FloatRange(min=0, min_open=True)
 SHARE = click.FloatRange(0, 1)
@@ -129,15 +130,13 @@ def demo(out: Path, quick: bool) -> None:
 @click.option(
     "--max-unparseable", type=SHARE, default=0.01, show_default=True, help="Fail if more articles (and over 10) are broken."
 )
+@click.option("--templates", type=PATH, help="TOML that adds to pipeline/corpus/templates.toml: what wiki templates show.")
+@click.option("--articles", "articles_by", type=ARTICLES, default="blank-lines", show_default=True, help="Of plain text.")
 @json_option
-@click.pass_context
-def prepare(
-    ctx: click.Context, inputs: Sequence[str], language: str, out: str, heldout: float, max_unparseable: float, as_json: bool
-) -> None:
+def prepare(inputs: Sequence[str], language: str, out: str, heldout: float, as_json: bool, **options: Any) -> None:
     """Turn Wikipedia dumps, WikiExtractor output, Parquet or plain text into article shards.
 
-    Reads MediaWiki XML (.xml, .bz2, .gz), WikiExtractor output (<doc …> and JSONL, plain or compressed), Parquet with a column
-    "text", and plain text with blank lines between articles.
+    Reads MediaWiki XML, WikiExtractor output (<doc …> and JSONL), Parquet with a column "text", and plain text.
 
     \b
     Example:  mergedistill prepare dewiki.xml.bz2 --language de --out corpora/de --heldout 1
@@ -145,7 +144,7 @@ def prepare(
     from pipeline.prepare import prepare as prepare_corpus
 
     report = prepare_corpus(
-        inputs, language, out, heldout_percent=heldout, max_unparseable=max_unparseable, beam_args=ctx.meta.get("beam", [])
+        inputs, language, out, heldout_percent=heldout, beam_args=click.get_current_context().meta.get("beam", []), **options
     )
     _print(report.table(out), as_json)
 

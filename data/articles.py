@@ -27,8 +27,11 @@ class Article:
     text: str
 
 
-def open_article_shard(location: str) -> pq.ParquetFile:
-    """Open an article shard. Raises InputError if it is not Parquet with a string column `text`."""
+def open_article_shard(location: str, *, cast: bool = False) -> pq.ParquetFile:
+    """Open an article shard. Raises InputError if it is not Parquet with a string column `text`.
+
+    cast: other types that hold texts are right too, as `prepare` reads them (string views, dictionaries of strings, binary)
+    """
     filesystem, path = resolve(location)
     try:
         file = pq.ParquetFile(filesystem.open_input_file(path), page_checksum_verification=True)
@@ -40,7 +43,9 @@ def open_article_shard(location: str) -> pq.ParquetFile:
     if "text" not in names:
         raise InputError(f"{location}: found columns {', '.join(names)}; expected a column 'text': rename the column that holds it")
     kind = file.schema_arrow.field("text").type
-    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+    value = kind.value_type if cast and pa.types.is_dictionary(kind) else kind
+    wider = (pa.types.is_string_view, pa.types.is_binary, pa.types.is_large_binary, pa.types.is_binary_view) if cast else ()
+    if not any(holds(value) for holds in (pa.types.is_string, pa.types.is_large_string, *wider)):
         raise InputError(f"{location}: column 'text' is {kind}; expected string: cast it, or run `mergedistill prepare` on it")
     return file
 

@@ -1,16 +1,29 @@
 """The recipe: everything that a run depends on, as immutable tables. `data.recipe_file` reads and writes it as TOML."""
 
 import glob
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StringConstraints, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, StringConstraints, field_validator, model_validator
 
 from vocab.errors import InputError
 
 # Teacher names and languages become partition keys of paths ("language=de/teacher=gbert"), so they must be plain.
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}([_-][A-Za-z0-9]+)*$")]
+_LANGUAGE = re.compile(r"[a-z]{2,12}([_-][A-Za-z0-9]+)*")
+
+
+def check_language(code: str) -> str:
+    """The code of a language or of its Wikipedia, as it is. Raises InputError for another text."""
+    if not _LANGUAGE.fullmatch(code):
+        raise InputError(
+            f"the language '{code}': expected the code of a language or of its Wikipedia in small letters, such as de, zh-min-nan or simple"
+        )
+    return code
+
+
+Language = Annotated[str, AfterValidator(check_language)]
 Positive = Annotated[int, Field(gt=0)]
 
 

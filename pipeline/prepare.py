@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 import apache_beam as beam
 
 from data.manifest import QUARANTINE
+from data.recipe import check_language
 from data.storage import expand, join, without_options
 from pipeline.beam.job_errors import users_mistake
 from pipeline.beam.launch import run_pipeline
@@ -15,8 +16,10 @@ from pipeline.beam.progress import watch_staging
 from pipeline.beam.staging import lock_folder, publish, recover, remove_staging, staging_folder
 from pipeline.corpus.corpus_file import corpus_files, stem
 from pipeline.corpus.dump_parts import Part, parts_of
+from pipeline.corpus.read import ArticlesBy
 from pipeline.corpus.report import PrepareReport, read_staged, sum_parts, too_many_unparseable, write_quarantine
-from pipeline.corpus.stage_part import stage_part
+from pipeline.corpus.stage_part import Staging, stage_part
+from pipeline.corpus.templates import own_templates, read_templates
 from vocab.errors import InputError
 
 PART_BYTES = 16 << 20  # of a compressed bz2 dump: some thousand articles, about one shard, less than a minute of work
@@ -25,18 +28,11 @@ PART_BYTES = 16 << 20  # of a compressed bz2 dump: some thousand articles, about
 class StagePart(beam.DoFn):
     """Part → its article shards in the staging folder. If Beam runs a bundle twice, both results are equal and one is used."""
 
-    def __init__(self, staging: str, language: str, heldout_percent: float, shard_articles: int) -> None:
-        self.staging, self.language = staging, language
-        self.heldout_percent, self.shard_articles = heldout_percent, shard_articles
+    def __init__(self, staging: Staging) -> None:
+        self.staging = staging
 
     def process(self, part: Part) -> None:
-        stage_part(
-            part,
-            self.staging,
-            language=self.language,
-            heldout_percent=self.heldout_percent,
-            shard_articles=self.shard_articles,
-        )
+        stage_part(part, self.staging)
 
 
 def prepare(
@@ -48,6 +44,8 @@ def prepare(
     shard_articles: int = 10_000,
     part_bytes: int = PART_BYTES,
     max_unparseable: float = 0.01,
+    templates: str | None = None,
+    articles_by: ArticlesBy = "blank-lines",
     beam_args: Sequence[str] = (),
     show_progress: bool = True,
 ) -> PrepareReport:
@@ -57,6 +55,8 @@ def prepare(
     heldout_percent  0 to 100: share of the articles that are held out, chosen by language and id
     shard_articles   largest number of articles in a shard
     part_bytes       a bz2 dump of many streams is divided among the workers in parts of about this size
+    templates        a TOML file that adds to the table of what templates show, see pipeline/corpus/templates.toml
+    articles_by      what separates the articles of plain text
     max_unparseable  0 to 1: the job fails if more than ten articles of an input, and more than this share, cannot be parsed
 
     The shards are the same, byte for byte, on any runner and with any number of workers. They appear when all of the job succeeded,
@@ -73,6 +73,10 @@ def prepare(
         raise InputError(f"found {part_bytes} bytes a part; expected at least 1")
     if not 0 <= max_unparseable <= 1:
         raise InputError(f"found {max_unparseable} as the share of unparseable pages; expected 0 to 1")
+    check_language(language)
+    table = own_templates(language)
+    if templates is not None:
+        table = read_templates(templates, language).over(table)
     files = corpus_files(inputs)
     with lock_folder(out):
         recover(out)
@@ -87,7 +91,16 @@ def prepare(
             sizes = {part.name: part.end - part.start for part in parts}
             if len(sizes) < len(parts):
                 raise InputError("an input has the name of a part of another input, as 'x-part00000' and 'x'; rename one of them")
-            stage = StagePart(staging, language, heldout_percent, shard_articles)
+            stage = StagePart(
+                Staging(
+                    folder=staging,
+                    language=language,
+                    heldout_percent=heldout_percent,
+                    shard_articles=shard_articles,
+                    templates=table,
+                    articles_by=articles_by,
+                )
+            )
             with watch_staging(staging, sizes, show=show_progress):
                 run_pipeline(lambda pipeline: _build(pipeline, parts, stage), beam_args)
             staged = [read_staged(staging, part.name) for part in parts]

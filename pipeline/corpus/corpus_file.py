@@ -123,6 +123,10 @@ def sniff(stream: io.BufferedReader, location: str) -> str:
         return "jsonl"
     if is_text:
         return "text"
+    if location.lower().endswith((".tsv", ".csv")):
+        raise UnreadableInput(
+            f"is a table of text ({location[-4:]}); expected {FORMATS}: write its texts as JSONL, or as Parquet with a column 'text'"
+        )
     shown = start[:40].decode("utf-8", "replace").splitlines()
     raise UnreadableInput(
         f"begins with {shown[0] if shown else ''!r}; expected {FORMATS}: give plain text a name that ends in .txt"

@@ -10,7 +10,7 @@ from xml.parsers.expat import errors as expat_errors
 
 from data.articles import Article
 from pipeline.corpus.corpus_file import UnreadableInput
-from pipeline.corpus.wikitext import hidden_prefixes, plain_text
+from pipeline.corpus.wikitext import Rendering, hidden_prefixes, plain_text
 
 # Old dumps have no <redirect> element. There, a redirect is recognised by its text, which is in the wiki's language.
 _REDIRECT = re.compile(
@@ -42,18 +42,22 @@ class QuarantinedPage:
 
 
 def read_mediawiki(
-    stream: io.BufferedReader, skipped: Callable[[str], None], quarantined: Callable[[QuarantinedPage], None]
+    stream: io.BufferedReader,
+    skipped: Callable[[str], None],
+    quarantined: Callable[[QuarantinedPage], None],
+    rendering: Rendering,
 ) -> Iterator[Article]:
     """The articles of a dump, each in its last revision. Memory holds one page at a time.
 
     skipped      called with the reason for each page that is not used: "redirect", "namespace" (the page is not an article),
                  "not wikitext", "unparseable page"
     quarantined  called with each unparseable page
+    rendering    its tally gets what templates cost, and the language that the dump declares
 
     Raises UnreadableInput for XML that is cut or broken.
     """
     try:
-        yield from _read(etree.iterparse(stream, events=("start", "end")), skipped, quarantined)
+        yield from _read(etree.iterparse(stream, events=("start", "end")), skipped, quarantined, rendering)
     except etree.ParseError as error:
         line, column = error.position
         if error.code in _CUT:
@@ -63,10 +67,14 @@ def read_mediawiki(
 
 
 def _read(
-    events: Iterator[tuple[str, etree.Element]], skipped: Callable[[str], None], quarantined: Callable[[QuarantinedPage], None]
+    events: Iterator[tuple[str, etree.Element]],
+    skipped: Callable[[str], None],
+    quarantined: Callable[[QuarantinedPage], None],
+    rendering: Rendering,
 ) -> Iterator[Article]:
     # The library mwxml is not used: it refuses dumps without <siteinfo>, and its memory grows with the number of pages.
     _, root = next(events)
+    rendering.tally.declared = root.get("{http://www.w3.org/XML/1998/namespace}lang", "")
     namespaces: dict[str, int] = {}
     hidden, base = hidden_prefixes(()), ""
     revision: etree.Element | None = None
@@ -83,7 +91,7 @@ def _read(
                 revision.clear()  # an older revision, in a dump with the full history
             revision = element
         elif tag == "page":
-            article = _article(element, revision, namespaces, hidden, base)
+            article = _article(element, revision, namespaces, hidden, base, rendering)
             revision = None
             root.clear()
             if isinstance(article, str):
@@ -96,7 +104,12 @@ def _read(
 
 
 def _article(
-    page: etree.Element, revision: etree.Element | None, namespaces: dict[str, int], hidden: frozenset[str], base: str
+    page: etree.Element,
+    revision: etree.Element | None,
+    namespaces: dict[str, int],
+    hidden: frozenset[str],
+    base: str,
+    rendering: Rendering,
 ) -> Article | QuarantinedPage | str:
     """The page as an article, or the reason why it is not one."""
     title = _text(page, "title") or ""
@@ -109,7 +122,7 @@ def _article(
     if revision is not None and (_text(revision, "model") or "wikitext") != "wikitext":
         return "not wikitext"
     try:
-        text = plain_text(wikitext, hidden)
+        text = plain_text(wikitext, hidden, title=title, rendering=rendering)
     except MemoryError:
         raise  # the machine is at fault, not the page
     except Exception as error:  # the parser can raise anything, and one page of millions must not end the job

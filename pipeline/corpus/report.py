@@ -4,7 +4,7 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import groupby
 
 from pyarrow import NativeFile
@@ -16,6 +16,7 @@ from data.table import Column, Table, Value
 from pipeline.corpus.mediawiki import UNPARSEABLE, QuarantinedPage
 from pipeline.corpus.read import no_article
 
+_HUGE = 1_000_000  # characters; the longest articles of Wikipedia have less
 _FEW_PAGES = 10  # this many pages of an input may be unparseable, even in a small file where their share is high
 
 
@@ -30,6 +31,13 @@ class FileReport:
     characters: int  # Unicode code points, held-out articles included
     skipped: dict[str, int]
     shards: list[str]  # below the output folder
+    longest: int = 0  # characters of the longest article
+    # Of wikitext:
+    sentences: int = 0  # that stayed
+    sentences_taken_out: int = 0  # because a template or a formula in them could not be rendered
+    templates_rendered: int = 0
+    templates_that_cost: dict[str, int] = field(default_factory=dict)  # by name, the sentences
+    declared: str = ""  # the language that a dump names
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +51,10 @@ class PrepareReport:
     skipped: dict[str, int]  # records that are not articles, by reason
     shards: list[str]  # below the output folder
     inputs: list[FileReport]
+    sentences: int = 0
+    sentences_taken_out: int = 0
+    templates_rendered: int = 0
+    templates_that_cost: dict[str, int] = field(default_factory=dict)  # by name, the costliest first
 
     def table(self, out: str) -> Table:
         """A row for each input file. `out` is the folder of the shards."""
@@ -56,6 +68,7 @@ class PrepareReport:
             title="Article shards",
             columns=[Column("input"), *headings, Column("shards", ",d")],
             rows=rows if len(rows) > 1 else [],
+            notes=self._notes(),
             result=f"{out}: {self.articles:,} articles in {len(self.shards)} shards (skipped: {skipped})",
             facts={
                 "folder": out,
@@ -64,6 +77,25 @@ class PrepareReport:
                 **{f"skipped {reason}".replace(" ", "_"): count for reason, count in self.skipped.items()},
             },
         )
+
+    def _notes(self) -> list[str]:
+        """What a user should know of the text."""
+        notes = []
+        if self.sentences_taken_out:
+            share = self.sentences_taken_out / (self.sentences + self.sentences_taken_out)
+            costly = ", ".join(f"{name} ({count:,})" for name, count in [*self.templates_that_cost.items()][:3])
+            notes.append(
+                f"{share:.1%} of the sentences are left out: they hold a template that is in no table, most often {costly}; "
+                "--templates FILE adds to the table"
+            )
+        for row in self.inputs:
+            if row.articles + row.heldout_articles == 1 and row.longest > _HUGE:
+                notes.append(
+                    f"{row.input}: found one article of {row.longest:,} characters; if each line is an article, use --articles lines"
+                )
+            if row.declared and not _same_language(row.declared, self.language):
+                notes.append(f"{row.input}: declares the language '{row.declared}', --language is '{self.language}'")
+        return notes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +130,7 @@ def read_staged(staging: str, name: str) -> StagedPart:
 def sum_parts(language: str, parts: Iterable[StagedPart]) -> PrepareReport:
     """The report of the job, with one entry for each input. `parts` are in the order of the inputs.
 
-    Raises InputError for an input without articles.
+    An input may have no article: it is counted. Raises InputError if none has one.
     """
     inputs = []
     for location, group in groupby((part.report for part in parts), key=lambda report: report.input):
@@ -111,10 +143,16 @@ def sum_parts(language: str, parts: Iterable[StagedPart]) -> PrepareReport:
             characters=sum(report.characters for report in reports),
             skipped=_sum_counts(report.skipped for report in reports),
             shards=[shard for report in reports for shard in report.shards],
+            longest=max(report.longest for report in reports),
+            sentences=sum(report.sentences for report in reports),
+            sentences_taken_out=sum(report.sentences_taken_out for report in reports),
+            templates_rendered=sum(report.templates_rendered for report in reports),
+            templates_that_cost=_costliest(reports),
+            declared=next((report.declared for report in reports if report.declared), ""),
         )
-        if not row.articles + row.heldout_articles and UNPARSEABLE not in row.skipped:
-            raise no_article(location, row.skipped)
         inputs.append(row)
+    if inputs and not any(row.articles + row.heldout_articles or UNPARSEABLE in row.skipped for row in inputs):
+        raise no_article(inputs[0].input, inputs[0].skipped)
     return PrepareReport(
         language=language,
         articles=sum(row.articles for row in inputs),
@@ -123,6 +161,10 @@ def sum_parts(language: str, parts: Iterable[StagedPart]) -> PrepareReport:
         skipped=_sum_counts(row.skipped for row in inputs),
         shards=[shard for row in inputs for shard in row.shards],
         inputs=inputs,
+        sentences=sum(row.sentences for row in inputs),
+        sentences_taken_out=sum(row.sentences_taken_out for row in inputs),
+        templates_rendered=sum(row.templates_rendered for row in inputs),
+        templates_that_cost=_costliest(inputs),
     )
 
 
@@ -150,6 +192,17 @@ def too_many_unparseable(inputs: Iterable[FileReport], most: float) -> str | Non
         if count > max(_FEW_PAGES, most * articles) or (count and count == articles):
             return f"{row.input}: {count:,} of {articles:,} articles ({count / articles:.1%}) cannot be parsed; expected {most:.1%} at most"
     return None
+
+
+def _costliest(reports: Sequence[FileReport]) -> dict[str, int]:
+    total = sum((Counter(report.templates_that_cost) for report in reports), Counter[str]())
+    return dict(sorted(total.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _same_language(declared: str, language: str) -> bool:
+    """Whether two codes name one language: "pt-BR" is "pt". Simple English declares "en"."""
+    one, other = (code.lower().replace("_", "-").partition("-")[0] for code in (declared, language))
+    return one == other or (one, other) == ("en", "simple")
 
 
 def _sum_counts(counts: Iterable[dict[str, int]]) -> dict[str, int]:

@@ -5,6 +5,7 @@ import hashlib
 import os
 import uuid
 from collections import Counter
+from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,8 +16,10 @@ from data.atomic import sync, write_text
 from data.storage import join, resolve, split
 from pipeline.corpus.dump_parts import Part
 from pipeline.corpus.mediawiki import QuarantinedPage
-from pipeline.corpus.read import read_part
+from pipeline.corpus.read import ArticlesBy, read_part
 from pipeline.corpus.report import FileReport, write_staged
+from pipeline.corpus.templates import Templates
+from pipeline.corpus.wikitext import Rendering
 from vocab.errors import InputError
 
 _GROUP_CHARACTERS = 64_000_000  # a row group also ends at this size, so that a thousand huge articles do not fill the memory
@@ -76,36 +79,57 @@ class ShardWriter:
         self._rows, self._characters = [], 0
 
 
-def stage_part(part: Part, staging: str, *, language: str, heldout_percent: float, shard_articles: int) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Staging:
+    """How the articles of a job are read and written."""
+
+    folder: str
+    language: str
+    heldout_percent: float
+    shard_articles: int
+    templates: Templates
+    articles_by: ArticlesBy
+
+
+def stage_part(part: Part, staging: Staging) -> None:
     """Write a part's shards to a folder of its own in `staging`, and then its report, which marks the part as done."""
     try:
-        _stage(part, staging, language, heldout_percent, shard_articles)
+        _stage(part, staging)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        out = split(staging)[0]
+        out = split(staging.folder)[0]
         raise InputError(
             f"{os.strerror(error.errno).lower()} while writing {out}; free space or choose another --out; nothing was written"
         ) from None
 
 
-def _stage(part: Part, staging: str, language: str, heldout_percent: float, shard_articles: int) -> None:
+def _stage(part: Part, staging: Staging) -> None:
     attempt = f"{part.name}.{uuid.uuid4().hex}"
-    kept = ShardWriter(join(staging, attempt), part.name, shard_articles)
-    heldout = ShardWriter(join(staging, attempt), f"heldout/{part.name}", shard_articles)
+    kept = ShardWriter(join(staging.folder, attempt), part.name, staging.shard_articles)
+    heldout = ShardWriter(join(staging.folder, attempt), f"heldout/{part.name}", staging.shard_articles)
+    rendering = Rendering(templates=staging.templates)
     skipped: Counter[str] = Counter()
     quarantined: list[QuarantinedPage] = []
-    characters = position = 0
+    characters = longest = position = 0
 
     def advanced(to: int) -> None:
         nonlocal position
         position = to
 
-    for article in read_part(part, lambda reason: skipped.update([reason]), quarantined=quarantined.append, advanced=advanced):
+    for article in read_part(
+        part,
+        lambda reason: skipped.update([reason]),
+        quarantined=quarantined.append,
+        advanced=advanced,
+        rendering=rendering,
+        articles_by=staging.articles_by,
+    ):
         characters += len(article.text)
-        writer = heldout if is_heldout(language, article.id, heldout_percent) else kept
+        longest = max(longest, len(article.text))
+        writer = heldout if is_heldout(staging.language, article.id, staging.heldout_percent) else kept
         if writer.add(article):
-            write_text(join(staging, f"{part.name}.bytes"), str(position))
+            write_text(join(staging.folder, f"{part.name}.bytes"), str(position))
     kept.close()
     heldout.close()
     report = FileReport(
@@ -114,10 +138,16 @@ def _stage(part: Part, staging: str, language: str, heldout_percent: float, shar
         articles=kept.articles,
         heldout_articles=heldout.articles,
         characters=characters,
+        longest=longest,
+        sentences=rendering.tally.sentences,
+        sentences_taken_out=rendering.tally.taken_out,
+        templates_rendered=rendering.tally.rendered,
+        templates_that_cost=dict(rendering.tally.lost),
+        declared=rendering.tally.declared,
         skipped=dict(sorted(skipped.items())),
         shards=kept.shards + heldout.shards,
     )
-    write_staged(staging, part.name, report, attempt, quarantined)
+    write_staged(staging.folder, part.name, report, attempt, quarantined)
 
 
 def is_heldout(language: str, doc_id: str, percent: float) -> bool:

@@ -1,13 +1,21 @@
 """Wikitext → plain text: the prose that a reader of the page sees, without markup."""
 
+import html
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import partial
 
 import mwparserfromhell
 from mwparserfromhell.nodes import ExternalLink, Heading, HTMLEntity, Node, Tag, Template, Text, Wikilink
+from mwparserfromhell.nodes.extras import Parameter
 from mwparserfromhell.wikicode import Wikicode
 
-from pipeline.corpus.wikitext_tidy import HEADING, HOLE, tidy
+from pipeline.corpus.holes import END, HOLE, Tally, count_sentences, hole
+from pipeline.corpus.literals import PRIVATE, literal
+from pipeline.corpus.parser_functions import parser_function
+from pipeline.corpus.templates import Templates, fill, own_templates
+from pipeline.corpus.wikitext_tidy import HEADING, tidy
 
 # Names of the File and Category namespaces, casefolded. The siteinfo of a dump gives the wiki's own name of each, but not its aliases:
 # German has "Bild" and "Datei", and the English names work in every wiki. So this table has the aliases of the larger Wikipedias.
@@ -28,21 +36,19 @@ HIDDEN_PREFIXES = frozenset(_MEDIA.split()) | frozenset(_CATEGORY.split()) | {"t
 _LANGUAGE = re.compile(r"(?:[a-z]{2,3}|simple|[a-z]{2,3}(?:-[a-z]+)+)")
 _SITES = frozenset({"mw", "doi", "rfc", "wmf", "hdl", "oclc"})
 
+_FORMULA_TAGS = frozenset(
+    ["math", "chem", "ce", "score", "hiero", "syntaxhighlight", "source"]
+)  # inside a sentence they are words of it
 _DROPPED = """
-    ref references math chem ce gallery timeline syntaxhighlight source pre score hiero graph chart imagemap inputbox
+    ref references gallery timeline pre graph chart imagemap inputbox
     templatestyles templatedata categorytree section mapframe maplink indicator style script table
 """
 _BLOCKS = "p div blockquote center poem ul ol dl li dt dd h1 h2 h3 h4 h5 h6 includeonly noinclude"
 _DROPPED_TAGS, _BLOCK_TAGS = frozenset(_DROPPED.split()), frozenset(_BLOCKS.split())
 
-# A few templates only format running text: without their text, sentences would have holes.
-# The value is the position of the parameter that holds the text (-1: the last one).
-_TEXT_TEMPLATES = {"lang": 1, "transl": -1, "transliteration": -1, "nowrap": 0, "nobr": 0, "small": 0, "quote": 0, "cquote": 0}
-_CHARACTER_TEMPLATES = {"ndash": "–", "mdash": "—", "spaced ndash": " – ", "snd": " – ", "nbsp": " ", "'": "'", "'s": "'s"}
-_RANGES = frozenset({"-", "–", "to", "and", "or", "x", "by", "&"})
-
 # The parser goes back to every opening that is never closed, so its time grows with their number times the length of the page.
 _MAX_REREAD_CHARACTERS = 200_000_000  # about 15 seconds
+_RESERVED = re.compile(f"[{HEADING}{HOLE}{END}{PRIVATE}]")  # they mark headings, holes and literal characters
 _PAIRED_TAG = re.compile(r"<(?!(?:br|hr|li|dt|dd|td|th|tr|img|wbr)\b)[a-z]", re.IGNORECASE)
 
 
@@ -55,15 +61,41 @@ def hidden_prefixes(names: Iterable[str]) -> frozenset[str]:
     return HIDDEN_PREFIXES | {name.casefold() for name in names if name}
 
 
-def plain_text(wikitext: str, hidden: frozenset[str] = HIDDEN_PREFIXES) -> str:
+@dataclass(frozen=True)
+class Rendering:
+    """How wikitext is rendered, and what that did."""
+
+    templates: Templates = field(default_factory=own_templates)
+    tally: Tally = field(default_factory=Tally)
+
+
+@dataclass(frozen=True)
+class _Page:
+    hidden: frozenset[str]
+    templates: Templates
+    title: str
+    tally: Tally
+
+
+def plain_text(
+    wikitext: str,
+    hidden: frozenset[str] = HIDDEN_PREFIXES,
+    *,
+    title: str = "",
+    rendering: Rendering | None = None,
+) -> str:
     """The text of a page: each paragraph, list item and heading on a line, at most one blank line between two lines.
 
-    hidden  the casefolded names of the namespaces whose links are not shown (files and categories)
+    hidden     the casefolded names of the namespaces whose links are not shown (files and categories)
+    title      of the page, for {{PAGENAME}}
+    rendering  what templates show (by default the program's own table); its tally gets the sentences that stayed and that templates cost
 
-    Templates, tables, references, formulas and code blocks are removed, and headings without text below them. The result is "" if
-    nothing is left. Raises UnparseablePage.
+    Tables, references and code blocks are removed, and headings without text below them. A sentence with a formula or a template that
+    is in no table is removed as a whole. The result is "" if nothing is left. Raises UnparseablePage.
     """
-    text = wikitext.replace(HEADING, "").replace(HOLE, "").replace("\r\n", "\n")
+    rendering = rendering or Rendering()
+    page = _Page(hidden, rendering.templates, title, rendering.tally)
+    text = _RESERVED.sub("", wikitext).replace("\r\n", "\n")
     unclosed = (
         max(text.count("{{") - text.count("}}"), 0)
         + max(text.count("[") - text.count("]"), 0)
@@ -74,99 +106,114 @@ def plain_text(wikitext: str, hidden: frozenset[str] = HIDDEN_PREFIXES) -> str:
         raise UnparseablePage(f"{unclosed} openers in {len(text)} characters are never closed")
     try:
         # `tidy` removes bold and italic marks: the parser reads French and Italian elisions (l'''Iliade'') wrongly.
-        page = mwparserfromhell.parse(text, skip_style_tags=True)
+        parsed = mwparserfromhell.parse(text, skip_style_tags=True)
     except mwparserfromhell.parser.ParserError as error:
         raise UnparseablePage(str(error)) from None
     out: list[str] = []
-    _render(page, hidden, out)
-    return tidy("".join(out), hidden)
+    _render(parsed, page, out)
+    plain = tidy("".join(out), hidden, page.tally)
+    page.tally.sentences += count_sentences(plain)
+    return plain
 
 
-def _render(code: Wikicode, hidden: frozenset[str], out: list[str]) -> None:
+def _render(code: Wikicode, page: "_Page", out: list[str]) -> None:
     for node in code.nodes:
-        _render_node(node, hidden, out)
+        _render_node(node, page, out)
 
 
-def _rendered(code: Wikicode, hidden: frozenset[str]) -> str:
+def _rendered(code: Wikicode, page: "_Page") -> str:
     out: list[str] = []
-    _render(code, hidden, out)
+    _render(code, page, out)
     return "".join(out)
 
 
-def _render_node(node: Node, hidden: frozenset[str], out: list[str]) -> None:
+def _render_node(node: Node, page: "_Page", out: list[str]) -> None:
     """Append the visible text of a node. Comments and {{{arguments}}} have none."""
     if isinstance(node, Text):
         out.append(node.value)
     elif isinstance(node, Wikilink):
-        _render_wikilink(node, hidden, out)
+        _render_wikilink(node, page, out)
     elif isinstance(node, Tag):
-        _render_tag(node, hidden, out)
+        _render_tag(node, page, out)
     elif isinstance(node, Template):
-        _render_template(node, hidden, out)
+        _render_template(node, page, out)
     elif isinstance(node, Heading):
-        title = " ".join(_rendered(node.title, hidden).split())
+        title = " ".join(_rendered(node.title, page).split())
         out.append(f"\n\n{HEADING}{node.level}{title}\n\n")
     elif isinstance(node, ExternalLink):
         if node.title is not None:
-            _render(node.title, hidden, out)
+            _render(node.title, page, out)
         elif not node.brackets:
             out.append(str(node.url))
     elif isinstance(node, HTMLEntity):
-        out.append(node.normalize())
+        out.append(literal(html.unescape(str(node))))
 
 
-def _render_wikilink(link: Wikilink, hidden: frozenset[str], out: list[str]) -> None:
+def _render_wikilink(link: Wikilink, page: "_Page", out: list[str]) -> None:
     title = str(link.title).strip()
     prefix, colon, name = title.lstrip(":").partition(":")
     if colon:
         key = prefix.strip().replace("_", " ").casefold()
-        if not title.startswith(":") and (key in hidden or (_LANGUAGE.fullmatch(prefix) and prefix not in _SITES)):
+        if not title.startswith(":") and (key in page.hidden or (_LANGUAGE.fullmatch(prefix) and prefix not in _SITES)):
             return
-        title = name if key in hidden else title.lstrip(":")
+        title = name if key in page.hidden else title.lstrip(":")
     if link.text is not None and str(link.text).strip():
-        _render(link.text, hidden, out)
+        _render(link.text, page, out)
     elif "{" in title or "<" in title or "&" in title:
-        _render(link.title, hidden, out)
+        _render(link.title, page, out)
     else:
         out.append(title.lstrip("#"))
 
 
-def _render_tag(tag: Tag, hidden: frozenset[str], out: list[str]) -> None:
+def _render_tag(tag: Tag, page: "_Page", out: list[str]) -> None:
     name = str(tag.tag).strip().casefold()
     if tag.wiki_markup in ("*", "#", ";", ":"):
         if tag.wiki_markup == ":" and out and not out[-1].endswith("\n"):
             out.append(": ")  # "; term : definition" on one line
     elif name in ("br", "hr"):
         out.append("\n")
+    elif name == "nowiki" and tag.contents is not None:
+        out.append(literal(html.unescape(str(tag.contents))))
+    elif name in _FORMULA_TAGS:
+        out.append(hole("" if "\n" in str(tag) else f"<{name}>"))
     elif name in _DROPPED_TAGS or tag.contents is None or _is_invisible(tag):
-        out.append(HOLE)
+        out.append(hole(""))
     elif name in ("code", "tt", "kbd"):
-        code = _rendered(tag.contents, hidden)
+        code = _rendered(tag.contents, page)
         out.append("\n" if "\n" in code.strip() else code)  # a word of code in a sentence stays, a listing is removed
     elif name in _BLOCK_TAGS:
         out.append("\n")
-        _render(tag.contents, hidden, out)
+        _render(tag.contents, page, out)
         out.append("\n")
     else:
-        _render(tag.contents, hidden, out)
+        _render(tag.contents, page, out)
 
 
 def _is_invisible(tag: Tag) -> bool:
     return bool(tag.has("style")) and "display:none" in str(tag.get("style").value).replace(" ", "").casefold()
 
 
-def _render_template(template: Template, hidden: frozenset[str], out: list[str]) -> None:
-    name = str(template.name).strip().casefold()
-    if name in _CHARACTER_TEMPLATES:
-        out.append(_CHARACTER_TEMPLATES[name])
-        return
-    which = 0 if name.startswith("lang-") else _TEXT_TEMPLATES.get(name)
-    if which is None and name not in ("convert", "cvt"):
-        out.append(HOLE)
-        return
-    values = [parameter.value for parameter in template.params if not parameter.showkey]
-    if which is None:
-        words = [_rendered(value, hidden).strip() for value in values[:4]]
-        out.append(" ".join(words if len(words) > 1 and words[1] in _RANGES else words[:2]))
-    elif values and which < len(values):
-        _render(values[which], hidden, out)
+def _render_template(template: Template, page: "_Page", out: list[str]) -> None:
+    name = " ".join(_rendered(template.name, page).split())
+    name = name[9:].lstrip() if name.casefold().startswith("template:") else name
+    arguments = [partial(_argument, parameter, page) for parameter in template.params]
+    text = parser_function(name, arguments, page.title)
+    form = page.templates.get(name)
+    if text is None and form is not None:
+        values: dict[str, Parameter] = {}
+        for parameter in template.params:
+            values[str(parameter.name).strip()] = parameter  # of two with one name, the last
+        count = sum(not parameter.showkey for parameter in template.params)
+        text = fill(form, name, lambda key: _rendered(values[key].value, page).strip() if key in values else "", count)
+    if text is not None:
+        page.tally.rendered += bool(text)
+        out.append(text or hole(""))
+    else:
+        # A template on several lines is a box beside the text, or a list below it: it stands in no sentence.
+        out.append(hole("" if "\n" in str(template) else name))
+
+
+def _argument(parameter: Parameter, page: "_Page") -> str:
+    """A parameter as a parser function takes it: with its name, if it has one."""
+    value = _rendered(parameter.value, page)
+    return f"{str(parameter.name).strip()}={value}" if parameter.showkey else value

@@ -5,8 +5,10 @@ import re
 from bisect import bisect_left
 from collections import Counter
 
+from pipeline.corpus.holes import NAMED_HOLE, Tally, take_out
+from pipeline.corpus.literals import plain
+
 HEADING = "\0"  # "\0<level><title>" on a line of its own is a heading; the input has no such characters
-HOLE = "\x01"  # where a template or formula was; it separates the quotes in '''{{flag|UK}}'''
 
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|\w{2,31});")
 _SPANS = "ref|math|chem|gallery|timeline|syntaxhighlight|source|score|imagemap|table"
@@ -19,7 +21,7 @@ _CLOSER = {"{{": "}}", "{|": "|}", "<!--": "-->"}
 _HTML_TAG = re.compile(
     rf"</?(?:{_SPANS}|references|nowiki|pre|code|tt|kbd|samp|var|br|hr|p|div|span|center|font|small|big|sub|sup|b|i|u|s|em|strong|"
     r"del|ins|strike|blockquote|cite|q|abbr|dfn|li|ul|ol|dl|dt|dd|tr|td|th|caption|thead|tbody|poem|h[1-6]|img|wbr|bdi|bdo|ruby|rb|"
-    r"rt|rp|noinclude|includeonly|onlyinclude|section|inputbox|templatestyles|templatedata|hiero|graph|ce)\b[^<>\n]*>?|</[^\W\d_]*>?",
+    r"rt|rp|noinclude|includeonly|onlyinclude|section|inputbox|templatestyles|templatedata|hiero|graph|ce)\b[^<>\n]*>|</[^\W\d_]*>?",
     re.IGNORECASE,
 )
 _VARIANT = re.compile(r"-\{([^{}]*)\}-")  # Chinese: -{zh-hans:计算机; zh-hant:電腦}-, or with flags -{T|…}-
@@ -42,16 +44,18 @@ _BRACKET_END = re.compile(r"(?:[,;，；、]\s*)+([)）])| \)")
 _SPACE_BEFORE = re.compile(r" +(?=[,.](?:\s|$))")
 
 
-def tidy(text: str, hidden: frozenset[str]) -> str:
-    """Rendered wikitext without the remaining markup. The time is linear in the length of the text."""
+def tidy(text: str, hidden: frozenset[str], tally: Tally) -> str:
+    """Rendered wikitext without the remaining markup and holes. The time is linear in the length of the text."""
     text = _ENTITY.sub(lambda match: html.unescape(match[0]).replace(HEADING, ""), text)
     text = _drop_spans(text)
     text = _VARIANT.sub(lambda match: _chosen_variant(match[1]), text)
+    for _ in range(4 if "-{" in text else 0):  # blocks in blocks, from the inside
+        text = _VARIANT.sub(lambda match: _chosen_variant(match[1]), text)
     text = _drop_links(text, hidden)
     text = _HTML_TAG.sub("", text)
     text = _SWITCH.sub(lambda match: "" if match[0] == match[0].upper() else match[0], text)
     text = _STRAY.sub("", text)
-    return _join(_kept_headings([_tidy_line(line, hidden) for line in text.split("\n")]))
+    return plain(_join(_kept_headings([_tidy_line(line, hidden, tally) for line in text.split("\n")])))
 
 
 def _drop_spans(text: str) -> str:
@@ -117,9 +121,10 @@ def _drop_links(text: str, hidden: frozenset[str]) -> str:
     return _EXTERNAL.sub(r"\1", text)
 
 
-def _tidy_line(line: str, hidden: frozenset[str]) -> str:
+def _tidy_line(line: str, hidden: frozenset[str], tally: Tally) -> str:
     """One line without bold and italic marks, list markers, parts of tables, double blanks and empty brackets."""
-    line = _BLANKS.sub(" ", _drop_quotes(line).replace(HOLE, "")).strip(" ")
+    line = _drop_quotes(line)
+    line = _BLANKS.sub(" ", NAMED_HOLE.sub("", line) if line.startswith(HEADING) else take_out(line, tally)).strip(" ")
     if line.startswith("=="):
         level = min(len(line) - len(line.lstrip("=")), 6)
         line = f"{HEADING}{level}{line.strip('= ')}" if line.endswith("==") else line.lstrip("= ")
@@ -132,6 +137,11 @@ def _tidy_line(line: str, hidden: frozenset[str]) -> str:
         return ""
     if _FILE_LINE.fullmatch(line) or _DEBRIS.fullmatch(line):
         return ""
+    return tidy_brackets(line)
+
+
+def tidy_brackets(line: str) -> str:
+    """A line without empty brackets, and without what is left of a list in brackets when its items are gone."""
     if "(" in line or "（" in line or "[" in line:
         for _ in range(2):  # brackets in brackets
             line = _EMPTY_BRACKETS.sub("", line)

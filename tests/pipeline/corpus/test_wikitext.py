@@ -3,10 +3,13 @@
 import random
 import re
 import time
+from pathlib import Path
 
 import pytest
 
-from pipeline.corpus.wikitext import UnparseablePage, hidden_prefixes, plain_text
+from pipeline.corpus.templates import own_templates, read_templates
+from pipeline.corpus.wikitext import Rendering, UnparseablePage, hidden_prefixes, plain_text
+from vocab.errors import InputError
 
 MARKUP = ("{{", "}}", "[[", "]]", "{|", "|}", "''", "<ref", "</", "\n|-", "\n==", "&nbsp;", "File:", "<!--", "-->", "Category:")
 
@@ -38,7 +41,7 @@ __NOTOC__
 
 def test_a_page() -> None:
     assert plain_text(PAGE) == (
-        "Ulm is a city on the river Danube.\n\nHistory\n\nIt was first named in 854 AD.\n\n"
+        "Ulm (ʊlm) is a city on the river Danube.\n\nHistory\n\nIt was first named in 854 AD.\n\n"
         "Sights\n\nthe Minster, 161 m tall\nthe town"
     )
 
@@ -47,16 +50,16 @@ def test_a_page() -> None:
     ("wikitext", "text"),
     [
         ("l'''Iliade'' d'Homère, '''gras'''", "l'Iliade d'Homère, gras"),
-        ("'''''both''''' and '''{{flag|UK}}''' (UK)", "both and (UK)"),
+        ("'''''both''''' and '''{{flag|UK}}''' (UK)", "both and UK (UK)"),
         ("[[Datei:x.jpg|mini|Ein [[Haus]]]][[Archivo:y.png]][[文件:z.svg]][[ملف:w.jpg]]a", "a"),
         ("[[:de:Haus]] [[wikt:a|b]] [[:Category:Towns]] [[:File:x.jpg|picture]] [[#Top]]", "de:Haus b Towns picture Top"),
         (
             "x<math>a<b</math>y <syntaxhighlight>[[</syntaxhighlight><gallery>\nFile:a.jpg|b\n</gallery><timeline>q</timeline>z",
-            "xy z",
+            "",
         ),
-        ("call <code>main()</code> and <nowiki>[[this]]</nowiki>", "call main() and this"),
+        ("call <code>main()</code> and <nowiki>[[this]]</nowiki>", "call main() and [[this]]"),
         ("H<sub>2</sub>O, 5 < 6 and 7 > 6, <b>bold</b>, a<br/>b", "H2O, 5 < 6 and 7 > 6, bold, a\nb"),
-        ("AT&amp;T &amp;nbsp;&#8212; x", "AT&T — x"),
+        ("AT&amp;T &amp;nbsp;&#8212; x", "AT&T &nbsp;— x"),
         ("* a\n** b\n# c\n; d : e\n: f", "a\nb\nc\nd : e\nf"),
         ("__TOC__ __KEIN_INHALT__ __init__", "__init__"),
         ("-{zh-hans:计算机; zh-hant:電腦}-和-{字}-", "计算机和字"),
@@ -124,3 +127,61 @@ def test_time_is_linear(unit: str) -> None:
 def test_a_page_the_parser_would_hang_on_is_refused(unit: str) -> None:
     with pytest.raises(UnparseablePage):
         plain_text(unit * 100_000)
+
+
+HOLES = [
+    ("{{nihongo|'''Kao Corporation'''|花王株式会社}} là một công ty", "Kao Corporation là một công ty"),
+    ("date du {{XIIe siècle}} et couvre {{unité|72735|m2}}.", "date du XIIe siècle et couvre 72735 m2."),
+    ("Il a reçu {{formatnum:9300000}} visiteurs", "Il a reçu 9300000 visiteurs"),
+    ('Er sagte: {{"|Das ist gut.}} und ging.', "Er sagte: „Das ist gut.“ und ging."),
+    ("H{{sub|2}}O, {{frac|1|2}}, {{frac|3}}, {{circa|1958}}, {{langx|de|Haus}}", "H2O, 1/2, 1/3, c. 1958, Haus"),
+    ("{{IPA|/haʊs/}}: {{Quote|text=x y}} {{blockquote|Hi.}}", "/haʊs/: x y Hi."),
+    ("{{plainlist|\n* a\n* b}}", "a\nb"),
+    ("{{#if:x|yes|no}} {{#if:|yes|no}} {{#switch:b|a=1|b=2|#default=3}} {{#switch:q|a=1|#default=3}} {{uc:abc}}", "yes no 2 3 ABC"),
+    ("{{#ifeq:a|b|x|y}} {{ucfirst:abc}} {{PAGENAME}} {{plural:2|day|days}}", "y Abc Ulm days"),
+    ("The river is {{foo|12}} long. It still flows.", "It still flows."),
+    ("He stayed. {{Foo}} is a city. They left.", "He stayed. They left."),
+    ("Done well here.{{xyz}} Next one is here. {{xyz}}", "Done well here. Next one is here."),
+    ("Note.{{sfn|Smith|1990}} It was{{efn|x}} old{{citation needed}}.", "Note. It was old."),
+    ("Berlin (born {{x}} in Ulm; 1999) is a city ({{x}}; German).", "Berlin is a city (German)."),
+    ("Dr. {{x}} kam am Abend. Er blieb dort.", "Er blieb dort."),
+    ("Let <math>x</math> be given. Good day.", "Good day."),
+    ("{{Infobox\n|a=b\n}}'''Ulm''' is a city.", "Ulm is a city."),
+    ("他{{x}}去了。他回来了。", "他回来了。"),
+    ("* {{x}}\n* a {{x}} b\n* c", "c"),
+    ("[[a|b {{x}} c]] dort. Eins folgt hier.", "Eins folgt hier."),
+    ("&lt;table&gt; opens it", "<table> opens it"),
+    ("<nowiki>{{x}}</nowiki> and <nowiki>''a''</nowiki>", "{{x}} and ''a''"),
+    ("as long as i<s holds. After that", "as long as i<s holds. After that"),
+    ("&amp;lt; &amp;amp;", "&lt; &amp;"),
+    ("-{zh-hans:a-{zh-hans:计;zh-hant:b}-c;zh-hant:q}-。", "a计c。"),
+    ("a &#123;&#123;b&#125;&#125; &#91;&#91;c&#93;&#93; d", "a {{b}} [[c]] d"),
+    ("&#61;&#61; x &#61;&#61;", "== x =="),
+]
+
+
+@pytest.mark.parametrize(("wikitext", "text"), HOLES)
+def test_no_hole_is_left_and_no_text_is_parsed_twice(wikitext: str, text: str) -> None:
+    assert plain_text(wikitext, title="Ulm") == text
+
+
+def test_what_a_template_costs_is_counted() -> None:
+    rendering = Rendering()
+    plain_text("It is {{Foo}} long and {{bar_x}} wide. It stays here. So does {{foo}} this. {{xyz}}", rendering=rendering)
+    tally = rendering.tally
+    assert (tally.sentences, tally.taken_out, dict(tally.lost)) == (1, 2, {"Foo": 1, "bar_x": 1, "foo": 1})
+
+
+def test_a_users_table_comes_first_and_its_language_before_others(tmp_path: Path) -> None:
+    (tmp_path / "own.toml").write_text('[any]\nfoo = "<$1>"\n"/b.+/" = "$0!"\n[de]\nlang = "!$1"\n[fr]\nx = "F"\n[ru]\nx = "R"\n')
+    mine = read_templates(str(tmp_path / "own.toml"), "de").over(own_templates("de"))
+    shown = plain_text("{{foo|a}} {{Bar}} {{lang|de|b}} {{nowrap|c}}", rendering=Rendering(templates=mine))
+    assert shown == "<a> Bar! !de c"
+    assert [read_templates(str(tmp_path / "own.toml"), code).get("x") for code in ("fr", "ru", "de")] == ["F", "R", None]
+    for content, message in (("x", "is not TOML"), ("a = 1", "outside of a section"), ("[any]\na = 1", "expected a text")):
+        (tmp_path / "own.toml").write_text(content)
+        with pytest.raises(InputError, match=message):
+            read_templates(str(tmp_path / "own.toml"))
+    (tmp_path / "own.toml").write_text('[any]\n"/(/" = "x"')
+    with pytest.raises(InputError, match="not a regular expression"):
+        read_templates(str(tmp_path / "own.toml"))
