@@ -133,4 +133,23 @@ def _date(value: Value) -> str:
     return " ".join(filter(None, (value(str(index)) for index in (1, 2, 3))))
 
 
-_SPECIAL: Mapping[str, Callable[[Value], str]] = {"convert": _convert, "frac": _fraction, "unit": _unit, "date": _date}
+def _as_of(value: Value) -> str:
+    """{{As of|2012|lc=on}}: as of 2012."""
+    date = " ".join(filter(None, (value(str(index)) for index in (3, 2, 1))))
+    return f"{'as' if value('lc') else 'As'} of {date}"
+
+
+def _ipa(value: Value) -> str:
+    """{{IPAc-en|lang|ˈ|æ|s|k|i}}: ˈæski. Words of English before the sounds are settings."""
+    sounds = [value(str(index)) for index in range(1, 60)]
+    return "".join(sound for sound in sounds if not (sound.isascii() and len(sound) > 2)).replace("_", " ").strip("- ")
+
+
+_SPECIAL: Mapping[str, Callable[[Value], str]] = {
+    "convert": _convert,
+    "frac": _fraction,
+    "unit": _unit,
+    "date": _date,
+    "as_of": _as_of,
+    "ipa": _ipa,
+}
