@@ -22,7 +22,7 @@ class Normaliser:
     clean_text: bool  # control characters are removed
     unicode_form: str = ""  # NFC, NFD, NFKC or NFKD; "": characters are not changed
     split_punctuation: bool = True  # each punctuation character becomes a word (else it belongs to the word next to it)
-    decomposes: bool = False  # a Hangul syllable becomes its letters: by NFD, or on the way to stripping accents
+    decomposes: bool = False  # a Hangul syllable becomes its letters: by NFD, or on the way to stripping accents from Korean
     kept: str = ""  # of FORMAT_CHARACTERS
     spaced: str = ""  # of FORMAT_CHARACTERS, those that become a space
     state: str = field(

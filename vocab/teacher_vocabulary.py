@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from vocab.roles import Roles, read_roles
 from vocab.tokenizer_source import open_tokenizer
 
 # Rows that a vocabulary reserves for its users. They were never trained, so the union does not take them.
+_FEW_PIECES = 0.01  # share of a vocabulary
 _PLACEHOLDER = re.compile(r"^(\[unused[ _-]?\d+\]|madeupword\d+|<unused_?\d+>)$")
 
 
@@ -91,16 +92,27 @@ def vocabulary_of(tokenizer: Any, name: str, *, head_size: int | None = None) ->
         and backend.pre_tokenizer is not None
         and len(backend.pre_tokenizer.pre_tokenize_str("a,b")) == 3
     )
+    normaliser = observe(backend, split_punctuation=splits)
+    if normaliser.strip_accents and not _writes_hangul(pieces):
+        # Its accents are gone, so composed letters are right for its pieces. Decomposed ones would cost the other teachers theirs.
+        normaliser = replace(normaliser, decomposes=False)
     return TeacherVocabulary(
         name=name,
         pieces=pieces,
         roles=roles,
-        normaliser=observe(backend, split_punctuation=splits),
+        normaliser=normaliser,
         family=kind,
         accounting=accounting,
         tokenizer_fingerprint=hashlib.sha256(json.dumps([state, list(roles)], sort_keys=True).encode()).hexdigest(),
         tokenizer=backend,
     )
+
+
+def _writes_hangul(pieces: Sequence[str | None]) -> bool:
+    """Whether more than a few pieces, as those of single characters, have letters of Hangul that are not composed to syllables."""
+    held = [piece for piece in pieces if piece is not None]
+    letters = sum(any("\u1100" <= char <= "\u11ff" for char in piece) for piece in held)
+    return letters > _FEW_PIECES * len(held)
 
 
 def canonical_pieces(

@@ -64,6 +64,14 @@ def test_a_word_that_its_teacher_knows_is_known_to_the_student(first: tuple[Any,
         assert "[UNK]" not in tokens
 
 
+def test_a_teacher_without_accents_leaves_the_others_theirs() -> None:
+    """Decomposed, "für" would be "fu" and an accent for which there is no piece."""
+    cased = teacher("b", bert(False), ["f", "fu", "für", "##ür"])
+    tokenizer = student(teacher("a", bert(True), ["fur", "haus"]), cased)
+    assert tokenizer.tokenize("für") == cased.tokenizer.encode("für", add_special_tokens=False).tokens == ["für"]
+    assert not student_normaliser([teacher("a", bert(True), ["fur"]).normaliser, cased.normaliser]).decomposes
+
+
 def test_the_same_ids_for_composed_and_decomposed_text() -> None:
     tokenizer = student(teacher("a", NFD(), ["café"]), teacher("b", NFC(), ["für"]))
     assert tokenizer.tokenize("caf\u00e9 fu\u0308r") == tokenizer.tokenize("cafe\u0301 f\u00fcr")
