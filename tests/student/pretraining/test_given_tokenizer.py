@@ -219,9 +219,10 @@ def test_refusals(tmp_path: Path) -> None:
     ):
         with pytest.raises(InputError, match=message):
             fit(corpus, tmp_path / "out", **({"tokenizer": tokenizer, "vocab_size": None} | changes))
-    words = Tokenizer(models.WordLevel({token: index for index, token in enumerate([*BRACKETS, "Die"])}, unk_token="[UNK]"))
+    pieces = {token: index for index, token in enumerate([*BRACKETS, "Die</w>"])}
+    words = Tokenizer(models.BPE(pieces, [], end_of_word_suffix="</w>", unk_token="[UNK]"))
     words.save(str(tmp_path / "words.json"))
-    with pytest.raises(InputError, match="WordLevel"):
+    with pytest.raises(InputError, match="BPE with the marks"):
         fit(corpus, tmp_path / "out", tokenizer=tmp_path / "words.json", vocab_size=None)
     for family in ("unigram", "bpe", "byte-level"):
         article_shard(tmp_path / "white/a.parquet", [" \n"])
