@@ -36,7 +36,8 @@ def use_bfloat16(precision: Literal["auto", "float32", "bfloat16"], device: torc
         name, native = torch.cuda.get_device_name(device), bool(torch.cuda.is_bf16_supported(including_emulation=False))
     else:
         unit = bfloat16_unit() if device.type == "cpu" and torch.backends.mkldnn.is_available() else ""
-        name, native = f"the processor (with {unit})" if unit else f"the {device.type.upper()} device", bool(unit)
+        machine = "the processor" if device.type == "cpu" else f"the device {device.type}"
+        name, native = f"{machine} (with {unit})" if unit else machine, bool(unit)
     why = "multiplies bfloat16" if native else "has no instructions for bfloat16"
     say_once(f"train.precision: {'bfloat16' if native else 'float32'}, since {name} {why}")
     return native

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from data.random_bits import random_bits
 from data.recipe import Train
 from data.shards import Shard
-from student.hardware import compile_layers, open_accelerator
+from student.hardware import compile_layers, open_accelerator, use_bfloat16
 from student.training.checkpoint import State, list_checkpoints, load_weights, read_state, save_checkpoint
 from student.training.masked_head import MaskedLM
 from student.training.memory import choose_microbatch
@@ -64,6 +64,7 @@ def train(
     """
     check_schedule(settings)
     accelerator = open_accelerator()
+    use_bfloat16(settings.precision, accelerator.device)  # says its choice, before there is a progress bar
     microbatch = choose_microbatch(settings, model, accelerator.device, accelerator.num_processes, out)
     settings = settings.model_copy(update={"tokens_per_microbatch": microbatch})
     identity = {
