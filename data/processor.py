@@ -1,6 +1,7 @@
 """What this machine's processor multiplies fast. Both stages ask, so the answer does not need torch."""
 
 import platform
+from functools import cache
 from pathlib import Path
 
 # The processor's flags, and what they are called.
@@ -8,6 +9,7 @@ _X86 = {"amx_bf16": "AMX", "avx512_bf16": "AVX-512 BF16"}
 _ARM = {"bf16": "BF16"}
 
 
+@cache  # asked in every step of training
 def bfloat16_unit(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
     """The name of the instructions with which the processor multiplies bfloat16 numbers; an empty text if it has none.
 

@@ -13,6 +13,7 @@ HOLE, END = "\x01", "\x02"
 NAMED_HOLE = re.compile(f"{HOLE}([^{END}\n]*){END}")
 _SHOWS_NOTHING = HOLE + END
 _BRACKETS = re.compile(r"[(（][^()（）\n]*[)）]")
+_BEHIND = re.compile(rf"(?:\s*{HOLE}[^{END}\n]*{END})+\s*")  # holes behind the end of a sentence
 _ITEM = re.compile(rf"(?<=[(（,;，；、/])(\s*{HOLE}[^{END}\n]*{END})+(?=\s*[)）,;，；、/])")
 # The end of a sentence. A full stop behind one or two letters is that of an abbreviation, as in "Dr." and "z. B.".
 _SENTENCE_END = re.compile(
@@ -69,9 +70,6 @@ def _sentences(line: str) -> list[str]:
         if behind and (behind.end() == len(line) or line[behind.end()].isupper()):
             cuts.append(behind.end())
     return [line[start:stop] for start, stop in zip(cuts, [*cuts[1:], len(line)], strict=True) if stop > start]
-
-
-_BEHIND = re.compile(rf"(?:\s*{HOLE}[^{END}\n]*{END})+\s*")
 
 
 def _counted(part: str, tally: Tally) -> bool:

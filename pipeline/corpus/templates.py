@@ -25,7 +25,7 @@ class Templates:
 
     def get(self, name: str) -> str | None:
         """The form of a template; None for one that no table has."""
-        key = " ".join(name.replace("_", " ").split()).casefold()
+        key = _key(name)
         found = self.names.get(key)
         return found if found is not None else next((form for pattern, form in self.patterns if pattern.fullmatch(key)), None)
 
@@ -69,13 +69,18 @@ def read_templates(path: str, language: str = "") -> Templates:
                 except re.error as error:
                     raise InputError(f"--templates {path}: [{language}] {name}: is not a regular expression ({error})") from None
             else:
-                key = " ".join(name.replace("_", " ").split()).casefold() or name
+                key = _key(name)
                 if language in own:
                     names.setdefault(key, form)
                 else:
                     others.setdefault(key, set()).add(form)
     names = {**{key: next(iter(forms)) for key, forms in others.items() if len(forms) == 1}, **names}
     return Templates(names, tuple(patterns))
+
+
+def _key(name: str) -> str:
+    """A name as MediaWiki compares it, but for the case of all its letters."""
+    return " ".join(name.replace("_", " ").split()).casefold()
 
 
 def fill(form: str, name: str, value: Value, count: int) -> str:

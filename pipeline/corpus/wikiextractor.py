@@ -11,9 +11,9 @@ from pipeline.corpus.corpus_file import UnreadableInput, text_lines
 from pipeline.corpus.mediawiki import UNPARSEABLE, QuarantinedPage
 from pipeline.corpus.wikitext_tidy import tidy_brackets
 
-# The order of the attributes varies between versions, and a title may hold quotes.
 # An escape ends with a semicolon: "?a=1&section=2" is an address and no "§".
 _ESCAPED = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|\w{2,31});")
+# The order of the attributes varies between versions, and a title may hold quotes.
 _ATTRIBUTE = re.compile(r'\b(id|url|title)="(.*?)"(?=\s+\w+="|\s*>$)')
 
 

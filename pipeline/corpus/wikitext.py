@@ -111,23 +111,23 @@ def plain_text(
         raise UnparseablePage(str(error)) from None
     out: list[str] = []
     _render(parsed, page, out)
-    plain = tidy("".join(out), hidden, page.tally)
-    page.tally.sentences += count_sentences(plain)
-    return plain
+    tidied = tidy("".join(out), hidden, page.tally)
+    page.tally.sentences += count_sentences(tidied)
+    return tidied
 
 
-def _render(code: Wikicode, page: "_Page", out: list[str]) -> None:
+def _render(code: Wikicode, page: _Page, out: list[str]) -> None:
     for node in code.nodes:
         _render_node(node, page, out)
 
 
-def _rendered(code: Wikicode, page: "_Page") -> str:
+def _rendered(code: Wikicode, page: _Page) -> str:
     out: list[str] = []
     _render(code, page, out)
     return "".join(out)
 
 
-def _render_node(node: Node, page: "_Page", out: list[str]) -> None:
+def _render_node(node: Node, page: _Page, out: list[str]) -> None:
     """Append the visible text of a node. Comments and {{{arguments}}} have none."""
     if isinstance(node, Text):
         out.append(node.value)
@@ -149,7 +149,7 @@ def _render_node(node: Node, page: "_Page", out: list[str]) -> None:
         out.append(literal(html.unescape(str(node))))
 
 
-def _render_wikilink(link: Wikilink, page: "_Page", out: list[str]) -> None:
+def _render_wikilink(link: Wikilink, page: _Page, out: list[str]) -> None:
     title = str(link.title).strip()
     prefix, colon, name = title.lstrip(":").partition(":")
     if colon:
@@ -165,7 +165,7 @@ def _render_wikilink(link: Wikilink, page: "_Page", out: list[str]) -> None:
         out.append(title.lstrip("#"))
 
 
-def _render_tag(tag: Tag, page: "_Page", out: list[str]) -> None:
+def _render_tag(tag: Tag, page: _Page, out: list[str]) -> None:
     name = str(tag.tag).strip().casefold()
     if tag.wiki_markup in ("*", "#", ";", ":"):
         if tag.wiki_markup == ":" and out and not out[-1].endswith("\n"):
@@ -193,7 +193,7 @@ def _is_invisible(tag: Tag) -> bool:
     return bool(tag.has("style")) and "display:none" in str(tag.get("style").value).replace(" ", "").casefold()
 
 
-def _render_template(template: Template, page: "_Page", out: list[str]) -> None:
+def _render_template(template: Template, page: _Page, out: list[str]) -> None:
     name = " ".join(_rendered(template.name, page).split())
     name = name[9:].lstrip() if name.casefold().startswith("template:") else name
     arguments = [partial(_argument, parameter, page) for parameter in template.params]
@@ -213,7 +213,7 @@ def _render_template(template: Template, page: "_Page", out: list[str]) -> None:
         out.append(hole("" if "\n" in str(template) else name))
 
 
-def _argument(parameter: Parameter, page: "_Page") -> str:
+def _argument(parameter: Parameter, page: _Page) -> str:
     """A parameter as a parser function takes it: with its name, if it has one."""
     value = _rendered(parameter.value, page)
     return f"{str(parameter.name).strip()}={value}" if parameter.showkey else value
