@@ -4,10 +4,9 @@ import json
 import os
 import random
 import shutil
-import signal
 import subprocess
 import sys
-import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +16,9 @@ from data.recipe_file import parse_recipe, save_recipe
 from data.shards import leaf, list_shards, open_shard
 from pipeline.teacher.files import teacher_folder
 from tests.support.factories import TEXTS, articles, save_teacher, word_pieces
+from tests.support.paths import ROOT
 from tests.support.runs import MULTI_PROCESSING, build_union, columns, computations, launch
+from tests.support.stopping import kill_when
 from vocab.folder import load_map, load_union
 from vocab.teacher_vocabulary import read_teacher
 
@@ -98,36 +99,31 @@ def test_a_new_teacher_never_makes_the_old_ones_run_again(recipe: Recipe, undist
 
 
 def test_kill_minus_9_loses_only_units_in_flight(recipe: Recipe, undisturbed: Path, tmp_path: Path) -> None:
-    """Launched and killed at random moments until it is done: the rows of an undisturbed run, and no finished unit computed again."""
+    """Killed three times at random moments, then launched: the rows of an undisturbed run, and no unit computed twice."""
     run = tmp_path / "run"
     build_union(recipe, run)
     save_recipe(recipe, tmp_path / "recipe.toml")
     program = (
-        "import sys; from pathlib import Path; import time; import pipeline.teacher.label_unit as stage;"
-        "from data.recipe_file import load_recipe;"
-        "from pipeline.predict import predict; from data.run import Run; label = stage.label_unit;\n"
-        "def slow(*arguments):\n    time.sleep(0.2); return label(*arguments)\n"  # so that a kill falls between units
-        "stage.label_unit = slow; predict(Run(recipe=load_recipe(sys.argv[1]), folder=Path(sys.argv[2])), show_progress=False)"
+        "import sys; from pathlib import Path; import pipeline.beam.teacher_steps as stage; from data.recipe_file import load_recipe;"
+        "from data.run import Run; from pipeline.predict import predict; from tests.support.stopping import stop_after\n"
+        "stop_after(stage, 'label_unit', 2); predict(Run(recipe=load_recipe(sys.argv[1]), folder=Path(sys.argv[2])), show_progress=False)"
     )
     command = [sys.executable, "-c", program, str(tmp_path / "recipe.toml"), str(run)]
     finished: dict[str, str] = {}
-    generator, kills = random.Random(0), 0
-    while True:
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ})
-        target = len(finished) + generator.choice([1, 2])
-        while process.poll() is None and len(list_shards(str(run / "predictions"))) < target:
-            time.sleep(0.02)
-        time.sleep(generator.random() * 0.2)
-        if process.poll() is not None:
-            break
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        kills += 1
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    generator = random.Random(0)
+
+    def grown(before: set[str]) -> bool:
+        return not before.issuperset(list_shards(str(run / "predictions")))
+
+    for _ in range(3):  # each begins two or three units of the eight
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
+        before = set(list_shards(str(run / "predictions")))
+        kill_when(partial(grown, before), process, generator.random() * 0.3)
         standing = computations(run)
-        assert finished.items() <= standing.items()
+        assert finished.items() < standing.items()
         finished = standing
-    assert process.returncode == 0
-    assert kills >= 3
+    assert launch(recipe, run).computed == 8 - len(finished)
     assert finished.items() <= computations(run).items()
     ours, theirs = columns(run), columns(undisturbed)
     assert list(ours) == list(theirs)

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from student.training.metrics import read_rows
 from tests.support.factories import article_shard, articles
 from tests.support.paths import ROOT
 from tests.support.pretraining import fit
+from tests.support.stopping import kill_when
 from vocab.errors import InputError
 from vocab.roles import SPECIAL_TOKENS, read_roles
 
@@ -116,15 +116,13 @@ def test_a_killed_call_resumes(corpus: str, tmp_path: Path) -> None:
     script = (
         f"import sys; sys.path[:0] = {[str(ROOT)]!r}\n"
         "from pathlib import Path\nfrom tests.support.pretraining import fit\n"
+        "import student.training.loop as loop\nfrom tests.support.stopping import stop_after\n"
+        "stop_after(loop.Accelerator, 'clip_grad_norm_', 14)\n"
         f"fit({corpus!r}, Path({str(tmp_path / 'killed')!r}), **{options!r})\n"
     )
     process = subprocess.Popen([sys.executable, "-c", script], env=os.environ | {"OMP_NUM_THREADS": "1"})
     work = tmp_path / ".killed.work/model"
-    while len(read_rows(work)) < 12:
-        assert process.poll() is None
-        time.sleep(0.005)
-    process.kill()
-    process.wait()
+    kill_when(lambda: len(read_rows(work)) >= 12, process)
     assert not (tmp_path / "killed").exists()
     with pytest.raises(InputError, match="interrupted run; continue with --resume"):
         fit(corpus, tmp_path / "killed", **options)

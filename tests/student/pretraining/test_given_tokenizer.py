@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from tests.support.factories import SPECIAL as BRACKETS
 from tests.support.factories import TEXTS, article_shard, articles, save_tokenizer, word_pieces
 from tests.support.paths import ROOT
 from tests.support.pretraining import fit
+from tests.support.stopping import kill_when
 from vocab.errors import InputError
 from vocab.teacher_vocabulary import vocabulary_of
 
@@ -189,14 +189,12 @@ def test_resuming_with_another_tokenizer_is_refused(tmp_path: Path) -> None:
     script = (
         f"import sys; sys.path[:0] = {[str(ROOT)]!r}\n"
         "from pathlib import Path\nfrom tests.support.pretraining import fit\n"
+        "import student.training.loop as loop\nfrom tests.support.stopping import stop_after\n"
+        "stop_after(loop.Accelerator, 'clip_grad_norm_', 14)\n"
         f"fit({corpus!r}, Path({str(tmp_path / 'killed')!r}), tokenizer=Path({str(tmp_path / 'one')!r}), **{settings!r})\n"
     )
     process = subprocess.Popen([sys.executable, "-c", script], env=os.environ | {"OMP_NUM_THREADS": "1"})
-    while len(read_rows(tmp_path / ".killed.work/model")) < 12:
-        assert process.poll() is None
-        time.sleep(0.005)
-    process.kill()
-    process.wait()
+    kill_when(lambda: len(read_rows(tmp_path / ".killed.work/model")) >= 12, process)
     with pytest.raises(InputError, match=r"other arguments \(vocabulary.given: found"):
         fit(corpus, tmp_path / "killed", tokenizer=tmp_path / "other", resume=True, **settings)
     with pytest.raises(InputError, match=r"other arguments \(vocabulary"):

@@ -4,10 +4,8 @@ import json
 import os
 import resource
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -18,52 +16,39 @@ from transformers import AutoModelForMaskedLM
 from student.training.checkpoint import list_checkpoints
 from student.training.metrics import read_rows
 from tests.support.paths import ROOT
+from tests.support.stopping import kill_when
 from tests.support.student_shards import make_shards
 from tests.support.training import SHAPE, assert_same_rows, fit
 from vocab.errors import InputError
 
-KILLED = """
-import sys, os, signal, time
+PROGRAM = """
+import sys
 sys.path[:0] = {paths!r}
 from pathlib import Path
 import student.training.loop as module
+from tests.support.stopping import stop_after
 from tests.support.training import fit
-if {slow}:
-    clip = module.Accelerator.clip_grad_norm_
-    module.Accelerator.clip_grad_norm_ = lambda *a, **k: (time.sleep(0.03), clip(*a, **k))[1]
+if {steps} is not None:
+    stop_after(module.Accelerator, "clip_grad_norm_", {steps})
 fit(Path({run!r}), Path({out!r}), resume={resume})
 """
 
 
-def start(run: Path, out: Path, *, resume: bool, slow: bool, **options: Any) -> subprocess.Popen[str]:
-    script = KILLED.format(paths=[str(ROOT)], run=str(run), out=str(out), resume=resume, slow=slow)
+def start(run: Path, out: Path, *, resume: bool, steps: int | None = None, **options: Any) -> subprocess.Popen[str]:
+    """Train in a process of its own; with `steps`, it makes so many of them and waits to be killed."""
+    script = PROGRAM.format(paths=[str(ROOT)], run=str(run), out=str(out), resume=resume, steps=steps)
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     return subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE, text=True, env=environment, **options)
 
 
-def wait_for(condition: Any, process: subprocess.Popen[str], seconds: float = 600) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert process.poll() is None, process.stderr.read() if process.stderr else ""
-        assert time.monotonic() < end
-        time.sleep(0.01)
-
-
 def test_a_killed_run_resumes_as_if_it_had_never_stopped(run: Path, whole: Path, tmp_path: Path) -> None:
     out = tmp_path / "killed"
-    first = start(run, out, resume=False, slow=True)
-    wait_for(lambda: len(read_rows(out)) >= 2, first)  # 8 steps: a checkpoint at 6, and a row after it
-    first.kill()
-    assert first.wait() == -signal.SIGKILL
+    kill_when(lambda: len(read_rows(out)) == 2, start(run, out, resume=False, steps=9))  # a checkpoint at step 6, rows at 4 and 8
     with (out / "metrics.jsonl").open("a") as file:
         file.write('{"step": 9, "lo')  # as a write cut short
-    second = start(run, out, resume=True, slow=True)
-    wait_for(lambda: len(read_rows(out)) >= 5, second)
-    second.kill()
-    second.wait()
+    kill_when(lambda: len(read_rows(out)) == 5, start(run, out, resume=True, steps=15))  # from 6 to 21
     result = fit(run, out, resume=True)
-    assert result.resumed_from is not None
-    assert result.resumed_from >= 18
+    assert result.resumed_from == 18
     assert_same_rows(out, whole)
     ours, theirs = (AutoModelForMaskedLM.from_pretrained(folder).state_dict() for folder in (out, whole))
     for name, value in theirs.items():
@@ -156,7 +141,7 @@ def test_a_full_disk_leaves_the_earlier_checkpoint(run: Path, whole: Path, tmp_p
     def small_disk() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
-    process = start(run, out, resume=True, slow=False, preexec_fn=small_disk)
+    process = start(run, out, resume=True, preexec_fn=small_disk)
     _, errors = process.communicate(timeout=600)
     assert process.returncode == 1
     assert "InputError" in errors
