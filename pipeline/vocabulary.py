@@ -6,18 +6,26 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from data.atomic import replace_folder
 from data.recipe import Recipe
 from data.run import Run
 from data.table import Column, Table, Value
+from data.text_sample import sample_texts
 from pipeline.teacher.files import read_teachers
 from pipeline.token_counts import corpus_scales, count_tokens
-from vocab.folder import TeacherRow, build_vocabulary
+from vocab.agreement import hf_segmenter
+from vocab.errors import InputError
+from vocab.folder import TeacherRow, build_vocabulary, load_normaliser
+from vocab.reading import Reading, compare_reading
+from vocab.routed import load_routed
 from vocab.selection import choose_pieces
+from vocab.student_tokenizer import student_tokenizer
 from vocab.teacher_vocabulary import TeacherVocabulary
 from vocab.union import Union
 
+CHARACTERS = 200_000  # of text for each language, on which a teacher's reading and the student's are compared
 _COUNTS = ("rows of its head", "special", "placeholders", "surplus", "pieces", "dropped", "new")
 
 
@@ -28,9 +36,11 @@ class VocabularyResult:
     folder: Path
     union: Union
     teachers: list[TeacherRow]
+    readings: list[Reading]  # of the teachers whose normaliser is not the student's
+    unread: list[str]  # corpora that are not there yet
 
     def table(self) -> Table:
-        """A row for each teacher; a note for each teacher that lower-cases or strips accents while the student does not."""
+        """A row for each teacher; notes on what the student reads otherwise than a teacher, with the share of words."""
         return Table(
             title="Union vocabulary",
             columns=[Column("teacher"), Column("family"), *(Column(heading, ",d") for heading in _COUNTS)],
@@ -39,7 +49,9 @@ class VocabularyResult:
                 f"{row.teacher} {row.normaliser.describe()}: the student will see {' and '.join(row.loses)}, which it never saw"
                 for row in self.teachers
                 if row.loses
-            ],
+            ]
+            + [reading.describe() for reading in self.readings if reading.otherwise or reading.unknown]
+            + [f"not compared with the student's tokenizer: {reason}" for reason in self.unread],
             result=f"{self.folder}: a union of {self.union.size:,} pieces from {len(self.teachers)} teachers. Next: mergedistill predict",
             facts={"folder": str(self.folder), "pieces": self.union.size, "teachers": len(self.teachers)},
         )
@@ -81,7 +93,28 @@ def make_vocabulary(run: Run, *, beam_args: Sequence[str] = (), show_progress: b
         method=method_settings(recipe),
         choose=choose,
     )
-    return VocabularyResult(folder=run.vocabulary, union=union, teachers=teachers)
+    readings, unread = _compare(run, teachers, union, show_progress)
+    return VocabularyResult(folder=run.vocabulary, union=union, teachers=teachers, readings=readings, unread=unread)
+
+
+def _compare(run: Run, rows: Sequence[TeacherRow], union: Union, show_progress: bool) -> tuple[list[Reading], list[str]]:
+    """What the student reads otherwise than each teacher whose normaliser is another; and why a corpus could not be compared."""
+    student = load_normaliser(run.vocabulary)
+    segment = hf_segmenter(student_tokenizer(union, student, run.recipe.examples.max_length))
+    own = {row.teacher: row.normaliser for row in rows if not student.state and row.normaliser != student}
+    pairs = [(language, teacher.name) for teacher in run.recipe.teachers if teacher.name in own for language in teacher.languages]
+    readings, unread = [], {}
+    for language, teacher in tqdm(
+        pairs, desc="compare normalisers", unit="teacher", disable=not show_progress, leave=False, delay=1
+    ):
+        try:
+            texts = list(sample_texts(run.recipe, language, CHARACTERS))
+        except InputError as error:
+            unread[language] = str(error)
+            continue
+        routed = load_routed(run.vocabulary, teacher)
+        readings.append(compare_reading(language, teacher, texts, own=own[teacher], student=student, routed=routed, union=segment))
+    return readings, list(unread.values())
 
 
 def method_settings(recipe: Recipe) -> dict[str, str | float]:

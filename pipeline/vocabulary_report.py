@@ -1,7 +1,7 @@
 """The report on a run's vocabulary: the pieces that training shows, a tokenizer of only those, and how well tokenizers agree."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -10,15 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from data.articles import open_article_shard, read_articles
 from data.atomic import replace_folder
 from data.manifest import listed_shards
 from data.piece_counts import count_pieces
-from data.recipe import Recipe
 from data.run import Run
 from data.shards import list_shards, read_shards
-from data.storage import require_files
 from data.table import Column, Table, Value
+from data.text_sample import sample_texts
 from pipeline.teacher.files import read_teachers
 from pipeline.token_counts import count_tokens
 from vocab.agreement import Agreement, hf_segmenter, measure_agreement
@@ -79,7 +77,7 @@ def report_vocabulary(run: Run, *, beam_args: Sequence[str] = (), show_progress:
     for language in tqdm(
         recipe.corpora, desc="compare tokenizers", unit="language", disable=not show_progress, leave=False, delay=1
     ):
-        texts = list(sample_texts(recipe, language))
+        texts = list(sample_texts(recipe, language, CHARACTERS))
         here = np.sum([count for (_, other), count in counts.items() if other == language], axis=0) >= recipe.vocabulary.min_count
         rows += [
             measure_agreement(
@@ -113,20 +111,6 @@ def report_vocabulary(run: Run, *, beam_args: Sequence[str] = (), show_progress:
     replace_folder(folder / "restricted", lambda target: save_tokenizer(restricted, target))
     replace_folder(folder / "report", fill)
     return report
-
-
-def sample_texts(recipe: Recipe, language: str) -> Iterator[str]:
-    """Articles of a language (held-out ones if there are any), equally from each file and row group, with CHARACTERS in total."""
-    pattern = recipe.heldout.get(language, recipe.corpora[language])
-    files = require_files(recipe.locate_files(pattern), f"corpus of '{language}'")
-    groups = [(file, group) for file in files for group in range(open_article_shard(file).metadata.num_row_groups)]
-    for file, group in groups:
-        left = max(1, CHARACTERS // len(groups))
-        for _, text in read_articles(file, range(group, group + 1)):
-            yield text[:left]
-            left -= len(text)
-            if left <= 0:
-                break
 
 
 def _count(

@@ -1,9 +1,11 @@
 """How often two tokenizers segment a word in the same way, and how many pieces of a text training never showed.
 
-For every tokenizer, a word is a run of letters and digits, one CJK character, or one other character that is not white space.
+For every tokenizer, a word is a run of letters and digits with their marks and joiners, one CJK character, or one other character that
+is not white space.
 """
 
 import re
+import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +19,8 @@ from vocab.routed import Segmentation
 Segmenter = Callable[[Sequence[str]], list[Segmentation]]
 
 _CJK = "\u2e80-\u2fdf\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af"
-_WORD = re.compile(rf"[{_CJK}]|[^\W{_CJK}]+|[^\w\s]")
+_MARKS = "".join(char for char in map(chr, range(0x300, 0x1_0000)) if unicodedata.category(char) in ("Mn", "Mc"))
+WORD = re.compile(rf"[{_CJK}]|[^\W{_CJK}](?:[^\W{_CJK}]|[{_MARKS}\u00ad\u200c\u200d])*|[^\w\s]")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,7 +70,7 @@ def measure_agreement(
     trained [V]       the pieces that training showed
     trained_here [V]  the pieces that training showed in this language
     """
-    words = [[match.span() for match in _WORD.finditer(text)] for text in texts]
+    words = [[match.span() for match in WORD.finditer(text)] for text in texts]
     count = max(1, sum(map(len, words)))
     routed_all, union_all, restricted_all = routed(texts), union(texts), restricted(texts)
     same = np.zeros(3)

@@ -3,13 +3,17 @@
 import json
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+from tokenizers import Regex, Tokenizer, normalizers
 
 from vocab.pieces import METASPACE
 
 # Characters that are not seen, and that tokenizers keep, delete or turn into a space: soft hyphen, joiners, marks of direction.
 FORMAT_CHARACTERS = "\u00ad\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"
+CASED_LETTERS = tuple(letter for letter in map(chr, range(0x1_0000)) if letter.lower() != letter or letter.upper() != letter)
+_EMPTY = {"version": "1.0", "added_tokens": [], "model": {"type": "WordLevel", "vocab": {}, "unk_token": "?"}}  # a tokenizer.json
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,6 +29,8 @@ class Normaliser:
     decomposes: bool = False  # a Hangul syllable becomes its letters: by NFD, or on the way to stripping accents from Korean
     kept: str = ""  # of FORMAT_CHARACTERS
     spaced: str = ""  # of FORMAT_CHARACTERS, those that become a space
+    letters: dict[str, str] = field(default_factory=dict, hash=False, repr=False)  # cased letters of which the flags do not say
+    # what they become, as "I" of a Turkish tokenizer ("ı")
     state: str = field(
         default="", repr=False
     )  # of the tokenizer's own normaliser, without what marks words; of the student: taken as it is
@@ -49,6 +55,26 @@ class Normaliser:
         ]
         return [what for holds, what in lost if holds]
 
+    def backend(self) -> Any:
+        """This normaliser as one of the tokenizers library."""
+        if self.state:
+            return Tokenizer.from_str(json.dumps(_EMPTY | {"normalizer": json.loads(self.state)})).normalizer
+        parts = [normalizers.Replace(letter, becomes) for letter, becomes in self.letters.items()]
+        if self.spaced:
+            parts.append(normalizers.Replace(Regex(f"[{self.spaced}]"), " "))
+        if self.unicode_form:
+            parts.append(getattr(normalizers, self.unicode_form)())
+        clean = self.clean_text and not self.kept  # BERT's would delete these too
+        if self.clean_text and self.kept:
+            parts.append(normalizers.Replace(Regex(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]"), ""))
+        bert = normalizers.BertNormalizer(
+            clean_text=clean,
+            handle_chinese_chars=self.split_chinese,
+            strip_accents=self.strip_accents,
+            lowercase=self.lowercase,
+        )
+        return normalizers.Sequence([*parts, bert]) if parts else bert
+
 
 def observe(backend: Any, *, split_punctuation: bool) -> Normaliser:
     """What the normaliser of a tokenizer (tokenizers.Tokenizer) does, observed on test strings, so that any normaliser can be described."""
@@ -64,7 +90,7 @@ def observe(backend: Any, *, split_punctuation: bool) -> Normaliser:
     strip_accents = "e" in accents and "\u0301" not in accents
     form = ("NFK" if compatible else "NF") + ("D" if decomposes else "C") if composes or decomposes or compatible else ""
     inside = {char: normal(f"a{char}b") for char in FORMAT_CHARACTERS}
-    return Normaliser(
+    flags = Normaliser(
         decomposes=decomposes,
         kept="".join(char for char, found in inside.items() if char in found),
         spaced="".join(char for char, found in inside.items() if char not in found and ("a b" in found or "a▁b" in found)),
@@ -76,6 +102,9 @@ def observe(backend: Any, *, split_punctuation: bool) -> Normaliser:
         unicode_form="" if form == "NFD" and strip_accents else form,  # stripping accents decomposes too
         split_punctuation=split_punctuation,
     )
+    by_flags = replace(flags, state="").backend().normalize_str
+    found = {letter: normal(letter).strip(f" {METASPACE}") for letter in CASED_LETTERS}
+    return replace(flags, letters={letter: becomes for letter, becomes in found.items() if becomes != by_flags(letter)})
 
 
 def student_normaliser(teachers: Sequence[Normaliser]) -> Normaliser:
@@ -95,7 +124,7 @@ def student_normaliser(teachers: Sequence[Normaliser]) -> Normaliser:
         forms = {""} if "" in forms else {"NFKC"} if all("K" in form for form in forms) else {"NFC"}
     kept = "".join(char for char in FORMAT_CHARACTERS if any(char in teacher.kept for teacher in teachers))
     spaced = "".join(char for char in FORMAT_CHARACTERS if char not in kept and any(char in teacher.spaced for teacher in teachers))
-    return Normaliser(
+    student = Normaliser(
         decomposes=decomposes,
         kept=kept,
         spaced=spaced,
@@ -107,6 +136,19 @@ def student_normaliser(teachers: Sequence[Normaliser]) -> Normaliser:
         unicode_form=forms.pop(),
         split_punctuation=any(teacher.split_punctuation for teacher in teachers),
     )
+    return student if student.state else replace(student, letters=_shared_letters(teachers, student))
+
+
+def _shared_letters(teachers: Sequence[Normaliser], student: Normaliser) -> dict[str, str]:
+    """What all teachers make of a letter, where the student's flags would make something else of it."""
+    own = [replace(teacher, state="", letters={}).backend().normalize_str for teacher in teachers]
+    by_flags = student.backend().normalize_str
+    shared = {}
+    for letter in sorted(set().union(*(teacher.letters for teacher in teachers))):
+        becomes = {teacher.letters.get(letter, normal(letter)) for teacher, normal in zip(teachers, own, strict=True)}
+        if len(becomes) == 1 and (found := becomes.pop()) != by_flags(letter):
+            shared[letter] = found
+    return shared
 
 
 def _state(normalizer: Any) -> str:

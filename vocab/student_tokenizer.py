@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 
 from vocab.normaliser import Normaliser
 from vocab.pieces import CONTINUATION
@@ -18,7 +18,6 @@ from vocab.union import Union
 # script without spaces is one word.
 LONGEST_WORD = 100
 LONGEST_UNSPLIT = 1000
-_EMPTY = {"version": "1.0", "added_tokens": [], "model": {"type": "WordLevel", "vocab": {}, "unk_token": "?"}}  # a tokenizer.json
 
 
 def student_tokenizer(union: Union, normaliser: Normaliser, max_length: int, keep: NDArray[np.bool_] | None = None) -> Any:
@@ -44,7 +43,7 @@ def student_tokenizer(union: Union, normaliser: Normaliser, max_length: int, kee
             max_input_chars_per_word=LONGEST_WORD if normaliser.split_punctuation else LONGEST_UNSPLIT,
         )
     )
-    backend.normalizer = _backend_normaliser(normaliser)
+    backend.normalizer = normaliser.backend()
     split = pre_tokenizers.BertPreTokenizer if normaliser.split_punctuation else pre_tokenizers.WhitespaceSplit
     backend.pre_tokenizer = split()
     cls, sep = SPECIAL_TOKENS["cls"], SPECIAL_TOKENS["sep"]
@@ -59,24 +58,6 @@ def student_tokenizer(union: Union, normaliser: Normaliser, max_length: int, kee
         model_max_length=max_length,
         **{f"{role}_token": token for role, token in SPECIAL_TOKENS.items()},
     )
-
-
-def _backend_normaliser(normaliser: Normaliser) -> Any:
-    if normaliser.state:
-        return Tokenizer.from_str(json.dumps(_EMPTY | {"normalizer": json.loads(normaliser.state)})).normalizer
-    parts = [normalizers.Replace(Regex(f"[{normaliser.spaced}]"), " ")] if normaliser.spaced else []
-    if normaliser.unicode_form:
-        parts.append(getattr(normalizers, normaliser.unicode_form)())
-    clean = normaliser.clean_text and not normaliser.kept  # BERT's would delete these too
-    if normaliser.clean_text and normaliser.kept:
-        parts.append(normalizers.Replace(Regex(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]"), ""))
-    bert = normalizers.BertNormalizer(
-        clean_text=clean,
-        handle_chinese_chars=normaliser.split_chinese,
-        strip_accents=normaliser.strip_accents,
-        lowercase=normaliser.lowercase,
-    )
-    return normalizers.Sequence([*parts, bert]) if parts else bert
 
 
 def save_tokenizer(tokenizer: Any, folder: Path) -> None:

@@ -12,7 +12,7 @@ from vocab.errors import InputError, first_line
 from vocab.model_source import UTF8, read_json
 from vocab.notices import say_once
 from vocab.sentencepiece_source import FAMILIES, family_of, read_model
-from vocab.vocab_txt import of_vocab_txt, other_class, read_vocab_txt
+from vocab.vocab_txt import BERT_KIN, kin, of_vocab_txt, other_class, read_vocab_txt
 
 _CONVENTION = {
     "pad": ("[PAD]", "<pad>"),
@@ -93,7 +93,8 @@ def _folder(folder: Path, name: str) -> Any:
 def _folder_with_json(folder: Path, name: str) -> Any:
     """A tokenizer.json is taken as it is, unless the tokenizer_config.json beside it declares how text is changed: then as transformers.
 
-    Without such a declaration, transformers' own classes would put their defaults in the place of the file's normaliser.
+    To declare one of BERT's classes is such a declaration: they lower-case by default. Where the class follows from the model's type
+    alone, transformers puts these defaults in the place of the file's normaliser too; here the file holds, and that is said.
     """
     from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
@@ -101,6 +102,8 @@ def _folder_with_json(folder: Path, name: str) -> Any:
     config = read_json(folder, name)
     declared = config | read_json(folder, name, "special_tokens_map.json")
     keys = [key for key in _CHANGES_TEXT if config.get(key) is not None]
+    if not keys and kin(str(config.get("tokenizer_class") or "")) in BERT_KIN:
+        keys = ["tokenizer_class"]
     try:
         tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
         theirs = AutoTokenizer.from_pretrained(folder) if keys else tokenizer
@@ -117,7 +120,24 @@ def _folder_with_json(folder: Path, name: str) -> Any:
             "says: taken as transformers takes it"
         )
         tokenizer = theirs
+    if not keys and not config.get("tokenizer_class"):
+        _say_default(folder, tokenizer, name)
     return tokenizer if any(declared.get(f"{role}_token") for role in _CONVENTION) else _declare(tokenizer)
+
+
+def _say_default(folder: Path, tokenizer: Any, name: str) -> None:
+    """Say it if the class that transformers takes for this type of model reads text in another way than the tokenizer.json."""
+    from transformers import AutoTokenizer
+
+    try:
+        theirs = AutoTokenizer.from_pretrained(folder)
+    except Exception:  # the file alone is enough
+        return
+    if not _same(tokenizer, theirs):
+        say_once(
+            f"teacher '{name}': the tokenizer is taken as {folder / 'tokenizer.json'} says; AutoTokenizer takes {type(theirs).__name__} "
+            "with its own defaults, which read text in another way: if they are right, declare this tokenizer_class in tokenizer_config.json"
+        )
 
 
 def _same(one: Any, other: Any) -> bool:

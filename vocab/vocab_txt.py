@@ -10,8 +10,8 @@ from vocab.notices import say_once
 from vocab.roles import SPECIAL_TOKENS
 
 # The classes whose vocab.txt is BERT's WordPiece, without "Tokenizer".
-_LIKE_BERT = {"Bert", "DistilBert", "Electra", "MobileBert", "ConvBert", "Funnel", "LayoutLM", "MPNet", "SqueezeBert", "Lxmert"}
-_LIKE_BERT |= {"PreTrained", "PreTrainedTokenizer", "TokenizersBackend"}
+BERT_KIN = {"Bert", "DistilBert", "Electra", "MobileBert", "ConvBert", "Funnel", "LayoutLM", "MPNet", "SqueezeBert", "Lxmert"}
+_GENERIC = {"PreTrained", "PreTrainedTokenizer", "TokenizersBackend"}
 _OTHER_FILES = ("bpe.codes", "merges.txt", "vocab.json")
 
 
@@ -52,7 +52,7 @@ def other_class(folder: Path, tokens: list[str], name: str) -> str:
     declared = str(
         read_json(folder, name).get("tokenizer_class") or read_json(folder, name, "config.json").get("tokenizer_class") or ""
     )
-    if declared and declared.removesuffix("Fast").removesuffix("Tokenizer") not in _LIKE_BERT:
+    if declared and kin(declared) not in BERT_KIN | _GENERIC:
         return declared
     beside = [path.name for path in sorted(folder.iterdir()) if path.name in _OTHER_FILES or path.suffix in (".model", ".codes")]
     if beside:
@@ -60,6 +60,11 @@ def other_class(folder: Path, tokens: list[str], name: str) -> str:
     if sum(token.startswith("▁") for token in tokens) > len(tokens) / 10:
         return "a tokenizer that marks words with ▁"
     return ""
+
+
+def kin(tokenizer_class: str) -> str:
+    """The name of a tokenizer's class without its ending: "Bert" of BertTokenizerFast."""
+    return tokenizer_class.removesuffix("Fast").removesuffix("Tokenizer")
 
 
 def of_vocab_txt(path: Path, name: str) -> Any:

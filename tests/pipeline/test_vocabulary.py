@@ -7,6 +7,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from tokenizers import normalizers
 from transformers import AutoTokenizer
 
 from data.articles import read_articles
@@ -18,9 +19,9 @@ from pipeline.predict import predict
 from pipeline.vocabulary import make_vocabulary
 from pipeline.vocabulary_report import report_vocabulary
 from student.train_student import train_student
-from tests.support.factories import SPECIAL, TEXTS, two_language_recipe, word_pieces
+from tests.support.factories import SPECIAL, TEXTS, save_tokenizer, two_language_recipe, word_pieces
 from tests.support.families import save_family_teacher
-from vocab.agreement import hf_segmenter, measure_agreement, words_of
+from vocab.agreement import WORD, hf_segmenter, measure_agreement, words_of
 from vocab.errors import InputError
 from vocab.folder import load_map, load_normaliser, load_union
 from vocab.pictures import overlaps, script_of, scripts
@@ -101,6 +102,29 @@ def test_what_training_shows_is_what_the_teachers_tokenize(run: tuple[Recipe, Pa
     assert report_of["bert-en"].restricted_as_routed == 1.0
     assert report_of["uni"].union_as_routed < 1.0  # of one tokenizer for all, the largest vocabulary's pieces win
     assert all(row.never_trained <= row.never_here for row in report.agreement)
+
+
+def test_vocab_says_what_the_student_reads_otherwise(tmp_path: Path) -> None:
+    """Before anything is paid: the share of a language's words, and the corpora that could not be read for it."""
+    recipe = two_language_recipe(tmp_path)
+    uncased = save_tokenizer(tmp_path / "teachers/de", [*SPECIAL, *dict.fromkeys(map(str.lower, word_pieces(TEXTS["de"])))])
+    uncased.backend_tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    uncased.save_pretrained(tmp_path / "teachers/de")
+    result = make_vocabulary(Run(recipe=recipe, folder=tmp_path / "run"), show_progress=False)
+    same, found = result.readings
+    assert (same.language, same.otherwise, same.unknown) == ("en", 0, 0)
+    assert same.describe() not in result.table().text()
+    texts = [text for part in sorted((tmp_path / "corpora/de").glob("*")) for _, text in read_articles(str(part))]
+    words = [word for text in texts for word in WORD.findall(text)]
+    assert found.words == len(words)
+    changed = [word for word in words if word.lower() != word or set("äöü") & set(word)]
+    assert found.otherwise == len(changed) / len(words) > 0
+    assert found.describe() in result.table().text()
+    for part in (tmp_path / "corpora/de").glob("*"):
+        part.unlink()
+    again = make_vocabulary(Run(recipe=recipe, folder=tmp_path / "run"), show_progress=False)
+    assert [reading.language for reading in again.readings] == ["en"]
+    assert "not compared with the student's tokenizer: corpus of 'de': no file matches" in again.table().text()
 
 
 def test_the_reports_pictures_are_svg(run: tuple[Recipe, Path]) -> None:

@@ -8,7 +8,10 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from tests.support.factories import SPECIAL
+from vocab.agreement import hf_segmenter
 from vocab.normaliser import student_normaliser
+from vocab.reading import Reading, compare_reading
+from vocab.routed import RoutedTokenizer
 from vocab.student_tokenizer import save_tokenizer, student_tokenizer
 from vocab.teacher_vocabulary import vocabulary_of
 from vocab.tokenizer_source import open_tokenizer
@@ -84,6 +87,56 @@ def test_format_characters_are_kept_deleted_or_spaces() -> None:
     assert "\u200c" in kept.kept
     assert "\u200c" in student_normaliser([spaced, deleted]).spaced
     assert "\u200c" in student_normaliser([spaced, kept]).kept
+
+
+def turkish(*more: Any) -> Any:
+    return normalizers.Sequence([*more, normalizers.Replace("I", "ı"), normalizers.Replace("İ", "i"), normalizers.Lowercase()])
+
+
+def test_single_letters_become_what_all_teachers_make_of_them() -> None:
+    """ "I" is no capital "i" in Turkish. The two normalisers differ, but not in this."""
+    two = teacher("a", turkish(NFC()), ["ısı"]), teacher("b", turkish(), ["iz"])
+    assert two[0].normaliser.letters == two[1].normaliser.letters == {"I": "ı", "İ": "i"}
+    assert student(*two).tokenize("ISI İZ") == ["ısı", "iz"]
+    english = teacher("c", normalizers.Lowercase(), ["it"])
+    assert english.normaliser.letters == {}
+    assert student(*two, english).tokenize("IT ISI") == ["it", "[UNK]"]  # no common form: vocab says what it costs
+
+
+def reading(one: Any, *others: Any, text: str) -> Reading:
+    """What the student of some teachers reads otherwise than the first."""
+    union, first = merge(Union(), one)
+    for other in others:
+        union, _ = merge(union, other)
+    normaliser = student_normaliser([teacher.normaliser for teacher in (one, *others)])
+    return compare_reading(
+        "xx",
+        one.name,
+        [text],
+        own=one.normaliser,
+        student=normaliser,
+        routed=RoutedTokenizer(one.tokenizer, first),
+        union=hf_segmenter(student_tokenizer(union, normaliser, 64)),
+    )
+
+
+def test_the_words_that_a_difference_costs_are_counted() -> None:
+    uncased = teacher("a", bert(True), ["the", "cafe", "of", "."])
+    found = reading(uncased, teacher("b", bert(False), ["Haus"]), text="The café of the café .")
+    assert (found.words, found.otherwise, found.unknown) == (6, 3 / 6, 3 / 6)  # The, café twice
+    assert (found.read_otherwise, found.not_known) == (("café", "The"), ("café", "The"))
+    assert "of 6 words" in found.describe()
+    found = reading(teacher("a", turkish(NFC()), ["ısı", "iz"]), teacher("b", normalizers.Lowercase(), ["it"]), text="ISI iz iz iz")
+    assert (found.otherwise, found.unknown) == (1 / 4, 1 / 4)
+    decomposing = teacher("a", NFD(), ["café", "##s"])
+    found = reading(decomposing, teacher("b", NFC(), ["für"]), text="café cafés")
+    assert (found.otherwise, found.unknown) == (0, 0)
+    composed = teacher("b", NFC(), ["caf", "##é", "cafe"])  # the student finds "cafe", and no piece for the accent
+    found = reading(composed, teacher("a", NFD(), ["für"]), text="café cafe cafe cafe")
+    assert (found.otherwise, found.unknown) == (0, 1 / 4)
+    spaced = teacher("a", NMT(), PERSIAN)
+    found = reading(spaced, teacher("b", None, ["x"]), text="می\u200cخواهم خانه")
+    assert (found.words, found.otherwise, found.unknown) == (2, 1 / 2, 1 / 2)  # a joiner that the other keeps
 
 
 def test_a_shared_normaliser_is_taken_over_and_saved(tmp_path: Path) -> None:

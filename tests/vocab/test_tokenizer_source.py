@@ -35,7 +35,8 @@ def declare(folder: Path, **config: Any) -> None:
         ("The Café", {"do_lower_case": False, "strip_accents": False, "tokenizer_class": "BertTokenizerFast"}, ["The", "Café"]),
         ("東京", {"tokenize_chinese_chars": False, "tokenizer_class": "BertTokenizer"}, ["東京"]),
         ("The café", {"do_lower_case": True, "tokenizer_class": "PreTrainedTokenizerFast"}, ["The", "café"]),  # does not look at it
-        ("The café", {"tokenizer_class": "BertTokenizer"}, ["The", "café"]),  # declares nothing: tokenizer.json holds
+        ("The café", {"tokenizer_class": "BertTokenizer"}, ["the", "cafe"]),  # its default
+        ("The café", {"tokenizer_class": "ElectraTokenizerFast"}, ["the", "cafe"]),
     ],
 )
 def test_what_is_declared_beside_a_tokenizer_json(
@@ -46,11 +47,20 @@ def test_what_is_declared_beside_a_tokenizer_json(
     BertConfig(vocab_size=len(PIECES)).save_pretrained(tmp_path)
     tokenizer = open_tokenizer(tmp_path, "t")
     assert tokenizer.tokenize(text) == pieces
-    if len(keys) > 1:
-        assert AutoTokenizer.from_pretrained(tmp_path).tokenize(text) == pieces
+    assert AutoTokenizer.from_pretrained(tmp_path).tokenize(text) == pieces
     assert vocabulary_of(tokenizer, "t").roles.mask == 4
     changed = pieces != PreTrainedTokenizerFast.from_pretrained(tmp_path).tokenize(text)
     assert (not changed) or "tokenizer_config.json" in capsys.readouterr().err
+
+
+def test_a_tokenizer_json_without_a_class_is_taken_as_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """transformers takes the class of the model's type, which lower-cases by default. That is said."""
+    save_tokenizer(tmp_path, PIECES)
+    (tmp_path / "tokenizer_config.json").unlink()
+    BertConfig(vocab_size=len(PIECES)).save_pretrained(tmp_path)
+    assert AutoTokenizer.from_pretrained(tmp_path).tokenize("The café") == ["the", "cafe"]
+    assert open_tokenizer(tmp_path, "t").tokenize("The café") == ["The", "café"]
+    assert "AutoTokenizer takes BertTokenizer" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
