@@ -7,6 +7,7 @@
 
 PYTHON ?= python3.11
 BIN := .venv/bin
+# A module of tests goes to one worker: its clusters, runs and caches are made once.
 READY := .venv/.ready
 
 .PHONY: setup demo test check bench docs clean
@@ -23,7 +24,7 @@ demo: $(READY)
 	$(BIN)/mergedistill demo $(if $(QUICK),--quick)
 
 test: $(READY)
-	$(BIN)/pytest --numprocesses auto --dist loadgroup
+	$(BIN)/pytest --numprocesses auto --dist loadscope --no-loadscope-reorder
 
 check: $(READY)
 	$(BIN)/ruff format --check .

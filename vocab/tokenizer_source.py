@@ -136,7 +136,7 @@ def _say_default(folder: Path, tokenizer: Any, name: str) -> None:
     if not _same(tokenizer, theirs):
         say_once(
             f"teacher '{name}': the tokenizer is taken as {folder / 'tokenizer.json'} says; AutoTokenizer takes {type(theirs).__name__} "
-            "with its own defaults, which read text in another way: if they are right, declare this tokenizer_class in tokenizer_config.json"
+            "whose defaults read text in another way: if they are right, declare this tokenizer_class in tokenizer_config.json"
         )
 
 

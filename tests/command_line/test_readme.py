@@ -46,13 +46,11 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.xdist_group("readme")
 def test_the_readmes_student_loads(root: Path) -> None:
     loading = next(block for block in blocks("python") if "runs/readme/student" in block)
     subprocess.run([sys.executable, "-c", loading + "\nassert len(tokenizer) == model.config.vocab_size"], cwd=root, check=True)
 
 
-@pytest.mark.xdist_group("readme")
 def test_the_examples_of_the_rooms_run(root: Path) -> None:
     texts = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in ROOMS}
     routing = next(block for block in blocks("python", texts["vocab/UNION.md"]) if "load_routed" in block)

@@ -11,7 +11,7 @@ from tests.support.engines.dask_cluster import DaskCluster, dask_cluster
 from tests.support.engines.flink_cluster import LOOPBACK, MISSING, FlinkCluster, flink_cluster
 from tests.support.engines.launches import MULTI_PROCESSING, Launches, finish, messages, only_line
 
-pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("engines")]  # one worker: its clusters serve all of these tests
+pytestmark = pytest.mark.engine
 needs_flink = pytest.mark.skipif(bool(MISSING), reason=MISSING)
 
 
@@ -121,11 +121,6 @@ def test_a_worker_process_dies(many: Launches) -> None:
     gives_up(many, "processes", MULTI_PROCESSING, kill_worker_process, "the Beam job was given up")
 
 
-def test_dask_is_lost(many: Launches, tmp_path: Path) -> None:
-    with dask_cluster(tmp_path) as dask:
-        gives_up(many, "dask-lost", dask.beam_args(), lambda _: dask.kill_all(), "Dask's scheduler was lost")
-
-
 @needs_flink
 def test_flink_gives_up(many: Launches, flink: FlinkCluster) -> None:
     """No TaskManager is left."""
@@ -152,3 +147,8 @@ def test_an_engine_that_is_not_there_is_one_line(few: Launches) -> None:
     done = few.launch("nowhere", ["--runner=DaskRunner", "--dask_client_address=tcp://127.0.0.1:9", "--dask_connection_timeout=1"])
     assert "tcp://127.0.0.1:9" in only_line(done)
     assert done.returncode == 1
+
+
+def test_dask_is_lost(many: Launches, dask: DaskCluster) -> None:
+    """The last one: it takes the cluster with it."""
+    gives_up(many, "dask-lost", dask.beam_args(), lambda _: dask.kill_all(), "Dask's scheduler was lost")
