@@ -7,7 +7,6 @@
 
 PYTHON ?= python3.11
 BIN := .venv/bin
-# A module of tests goes to one worker: its clusters, runs and caches are made once.
 READY := .venv/.ready
 
 .PHONY: setup demo test check bench docs clean
@@ -23,6 +22,7 @@ $(READY): pyproject.toml constraints.txt
 demo: $(READY)
 	$(BIN)/mergedistill demo $(if $(QUICK),--quick)
 
+# A module of tests goes to one worker, so that its clusters, runs and caches are made once.
 test: $(READY)
 	$(BIN)/pytest --numprocesses auto --dist loadscope --no-loadscope-reorder
 

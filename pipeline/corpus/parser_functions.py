@@ -3,12 +3,17 @@
 from collections.abc import Callable, Sequence
 
 # Functions of the page or of its editors, which show nothing.
-_SILENT = frozenset(
-    ("displaytitle", "defaultsort", "sortierung", "noexternallanglinks", "#tag", "#seo", "#coordinates", "#related")
-)
+_SILENT = frozenset(("displaytitle", "defaultsort", "sortierung", "noexternallanglinks", "#seo", "#coordinates", "#related"))
 _TITLE = frozenset(
     ["pagename", "fullpagename", "basepagename", "subpagename", "pagenamee", "nompage", "nombredepagina", "seitenname"]
 )
+
+# Tags in angle brackets. A formula or a listing inside a sentence is a word of it; the others stand beside the text.
+FORMULA_TAGS = frozenset(["math", "chem", "ce", "score", "hiero", "syntaxhighlight", "source"])
+DROPPED_TAGS = frozenset(
+    ["ref", "references", "gallery", "timeline", "pre", "graph", "chart", "imagemap", "inputbox", "templatestyles"]
+)
+DROPPED_TAGS |= {"templatedata", "categorytree", "section", "mapframe", "maplink", "indicator", "style", "script", "table"}
 
 Rendered = Callable[[], str]
 
@@ -32,6 +37,9 @@ def parser_function(name: str, arguments: Sequence[Rendered], title: str) -> str
     def argument(index: int) -> str:
         return arguments[index]().strip() if index < len(arguments) else ""
 
+    if function == "#tag":
+        tag = first.casefold()
+        return None if tag in FORMULA_TAGS else "" if tag in DROPPED_TAGS else argument(0)
     if function in _TEXT:
         return _TEXT[function](first)
     if function == "#if":

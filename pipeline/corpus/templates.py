@@ -2,18 +2,16 @@
 
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
+from pipeline.corpus.template_forms import FORMS, Value
 from vocab.errors import InputError
 
 _TABLE = Path(__file__).with_name("templates.toml")
 _REFERENCE = re.compile(r"\$(\$|\*-?|-?\d+|\w+)")
-_RANGES = frozenset({"-", "–", "to", "and", "or", "x", "by", "&"})
-
-Value = Callable[[str], str]  # the rendered text of a parameter, by its name or its number from 1; "" if it is not there
 
 
 @dataclass(frozen=True)
@@ -102,8 +100,8 @@ def _fill(form: str, name: str, value: Value, count: int) -> tuple[str, bool]:
             return "$"
         if key == "0":
             text = name
-        elif key in _SPECIAL:
-            text = _SPECIAL[key](value)
+        elif key in FORMS:
+            text = FORMS[key](value)
         elif key in ("*", "*-"):
             text = ("-" if key == "*-" else ", ").join(filter(None, (value(str(index)) for index in range(1, count + 1))))
         else:
@@ -113,48 +111,3 @@ def _fill(form: str, name: str, value: Value, count: int) -> tuple[str, bool]:
 
     text = _REFERENCE.sub(put, form)
     return text, not found or any(found)
-
-
-def _convert(value: Value) -> str:
-    """{{convert|5|km|mi}}: 5 km. {{convert|5|to|8|km}}: 5 to 8 km."""
-    words = [value(str(index)) for index in range(1, 5)]
-    return " ".join(filter(None, words if words[1] in _RANGES else words[:2]))
-
-
-def _fraction(value: Value) -> str:
-    """{{frac|2}}: 1/2. {{frac|1|2}}: 1/2. {{frac|1|2|3}}: 1 2/3."""
-    one, two, three = (value(str(index)) for index in (1, 2, 3))
-    return f"{one} {two}/{three}" if three else f"{one}/{two}" if two else f"1/{one}"
-
-
-def _unit(value: Value) -> str:
-    """{{unité|72735|m2}}: 72735 m2. {{unité|5|km|/|h}}: 5 km/h."""
-    number, *units = (value(str(index)) for index in range(1, 6))
-    return " ".join(filter(None, (number, "".join(units))))
-
-
-def _date(value: Value) -> str:
-    """{{date|14|juillet|1789}}: 14 juillet 1789."""
-    return " ".join(filter(None, (value(str(index)) for index in (1, 2, 3))))
-
-
-def _as_of(value: Value) -> str:
-    """{{As of|2012|lc=on}}: as of 2012."""
-    date = " ".join(filter(None, (value(str(index)) for index in (3, 2, 1))))
-    return f"{'as' if value('lc') else 'As'} of {date}"
-
-
-def _ipa(value: Value) -> str:
-    """{{IPAc-en|lang|ˈ|æ|s|k|i}}: ˈæski. Words of English before the sounds are settings."""
-    sounds = [value(str(index)) for index in range(1, 60)]
-    return "".join(sound for sound in sounds if not (sound.isascii() and len(sound) > 2)).replace("_", " ").strip("- ")
-
-
-_SPECIAL: Mapping[str, Callable[[Value], str]] = {
-    "convert": _convert,
-    "frac": _fraction,
-    "unit": _unit,
-    "date": _date,
-    "as_of": _as_of,
-    "ipa": _ipa,
-}

@@ -13,7 +13,7 @@ from mwparserfromhell.wikicode import Wikicode
 
 from pipeline.corpus.holes import END, HOLE, Tally, count_sentences, hole
 from pipeline.corpus.literals import PRIVATE, literal
-from pipeline.corpus.parser_functions import parser_function
+from pipeline.corpus.parser_functions import DROPPED_TAGS, FORMULA_TAGS, parser_function
 from pipeline.corpus.templates import Templates, fill, own_templates
 from pipeline.corpus.wikitext_tidy import HEADING, tidy
 
@@ -36,15 +36,8 @@ HIDDEN_PREFIXES = frozenset(_MEDIA.split()) | frozenset(_CATEGORY.split()) | {"t
 _LANGUAGE = re.compile(r"(?:[a-z]{2,3}|simple|[a-z]{2,3}(?:-[a-z]+)+)")
 _SITES = frozenset({"mw", "doi", "rfc", "wmf", "hdl", "oclc"})
 
-_FORMULA_TAGS = frozenset(
-    ["math", "chem", "ce", "score", "hiero", "syntaxhighlight", "source"]
-)  # inside a sentence they are words of it
-_DROPPED = """
-    ref references gallery timeline pre graph chart imagemap inputbox
-    templatestyles templatedata categorytree section mapframe maplink indicator style script table
-"""
 _BLOCKS = "p div blockquote center poem ul ol dl li dt dd h1 h2 h3 h4 h5 h6 includeonly noinclude"
-_DROPPED_TAGS, _BLOCK_TAGS = frozenset(_DROPPED.split()), frozenset(_BLOCKS.split())
+_BLOCK_TAGS = frozenset(_BLOCKS.split())
 
 # The parser goes back to every opening that is never closed, so its time grows with their number times the length of the page.
 _MAX_REREAD_CHARACTERS = 200_000_000  # about 15 seconds
@@ -174,9 +167,9 @@ def _render_tag(tag: Tag, page: _Page, out: list[str]) -> None:
         out.append("\n")
     elif name == "nowiki" and tag.contents is not None:
         out.append(literal(html.unescape(str(tag.contents))))
-    elif name in _FORMULA_TAGS:
+    elif name in FORMULA_TAGS:
         out.append(hole("" if "\n" in str(tag) else f"<{name}>"))
-    elif name in _DROPPED_TAGS or tag.contents is None or _is_invisible(tag):
+    elif name in DROPPED_TAGS or tag.contents is None or _is_invisible(tag):
         out.append(hole(""))
     elif name in ("code", "tt", "kbd"):
         code = _rendered(tag.contents, page)
