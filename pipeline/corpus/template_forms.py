@@ -50,7 +50,7 @@ def _unit(value: Value) -> str:
 
 
 def _val(value: Value) -> str:
-    """{{val|6.24|e=18|u=C}}: 6.24×1018 C. {{val|5|0.2|ul=m|upl=s}}: 5±0.2 m/s. {{val|1.2|-|1.5|u=m}}: 1.2–1.5 m."""
+    """{{val|6.24|e=18|u=C}}: 6.24×10^18 C. {{val|5|0.2|ul=m|upl=s}}: 5±0.2 m/s. {{val|1.2|-|1.5|u=m}}: 1.2–1.5 m."""
     number, second, third = (value(str(index)) for index in (1, 2, 3))
     if second in _SEPARATORS:
         number, second, third = number + _SEPARATORS[second] + third, "", ""
@@ -61,7 +61,7 @@ def _val(value: Value) -> str:
     power = value("e").replace("-", "−")
     if power:
         number = f"({number})" if second and not second.startswith("(") else number
-        number = f"{number}×10{power}" if number else f"10{power}"
+        number = f"{number}×10^{power}" if number else f"10^{power}"
     unit = (value("u") or value("ul")) + "".join(f"/{per}" for per in (value("up"), value("upl")) if per)
     return value("p") + number + (f" {unit}" if unit and not unit.startswith(("%", "°")) else unit) + value("s")
 
@@ -126,6 +126,12 @@ def _coordinates(value: Value) -> str:
     )
 
 
+def _interlanguage(value: Value) -> str:
+    """{{ill|Title|de|Titel}}: Title. The older order is {{ill|de|Title|Titel}}."""
+    old = bool(re.fullmatch(r"[a-z]{2,3}(-[a-z]+)*", value("1"))) and value("2")
+    return value("lt") or (value("4") or value("2") if old else value("1"))
+
+
 def _join(value: Value) -> str:
     """{{chem|H|2|O}}: H2O."""
     return "".join(_all(value))
@@ -142,5 +148,6 @@ FORMS: Mapping[str, Callable[[Value], str]] = {
     "range": _range,
     "ipa": _ipa,
     "coordinates": _coordinates,
+    "interlanguage": _interlanguage,
     "join": _join,
 }
