@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 from pipeline.corpus.literals import literal, plain
 
 HOLE, END = "\x01", "\x02"
+_ANY = f"{HOLE}[^{END}\n]*{END}"
 NAMED_HOLE = re.compile(f"{HOLE}([^{END}\n]*){END}")
 _SHOWS_NOTHING = HOLE + END
 _BRACKETS = re.compile(r"[(（][^()（）\n]*[)）]")
-_BEHIND = re.compile(rf"(?:\s*{HOLE}[^{END}\n]*{END})+\s*")  # holes behind the end of a sentence
-_ITEM = re.compile(rf"(?<=[(（,;，；、/])(\s*{HOLE}[^{END}\n]*{END})+(?=\s*[)）,;，；、/])")
+_BEHIND = re.compile(rf"(?:\s*{_ANY})+\s*")  # holes behind the end of a sentence
+_ITEM = re.compile(rf"(?<=[(（,;，；、/])(\s*{_ANY})+(?=\s*[)）,;，；、/])")
 # The end of a sentence. A full stop behind one or two letters is that of an abbreviation, as in "Dr." and "z. B.".
 _SENTENCE_END = re.compile(
     r"(?:[!?؟।։።]|…|(?<=[^\W\d_]{3})\.|(?<=[\d)\"”»\]’'%°])\.|\x02\.)[\"”»)\]’']*(?=\s|$|\x01)|[。！？]+[」』”）]*"
