@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from data.storage import join, without_options
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2  # 1 had float16 logits, which Spark does not read; `data.upgrade` makes version 2 of it
 PREDICTIONS: Final = "predictions"  # folder of a run, or of its store: what the student trains on
 HELDOUT: Final = "heldout"  # folder next to it: what the student is measured on
 
@@ -31,14 +31,17 @@ SCHEMA = pa.schema(
         pa.field("input_ids", _list_of(pa.uint32()), nullable=False),  # [T] union ids, masks applied
         pa.field("mask_positions", _list_of(pa.uint16()), nullable=False),  # [M] strictly increasing
         pa.field("label_ids", _list_of(pa.uint32()), nullable=False),  # [M] gold union ids
-        pa.field("label_logits", _list_of(pa.float16()), nullable=False),  # [M] the gold id's normalised logit
+        pa.field("label_logits", _list_of(pa.float32()), nullable=False),  # [M] the gold id's normalised logit
         pa.field("topk_ids", _list_of(pa.uint32()), nullable=False),  # [M·K] union ids, best first
-        pa.field("topk_logits", _list_of(pa.float16()), nullable=False),  # [M·K] logit − logsumexp(logits of the teacher's pieces)
+        pa.field("topk_logits", _list_of(pa.float32()), nullable=False),  # [M·K] logit − logsumexp(logits of the teacher's pieces)
     ]
 )
 
 # The columns of a shard with only gold labels (a masked corpus without a teacher): the contract without the teacher's columns.
 GOLD_SCHEMA = pa.schema([SCHEMA.field(name) for name in ("doc_id", "window", "input_ids", "mask_positions", "label_ids")])
+
+# The logits are float32 because every engine reads that. Their values are float16's: what lies between them is a bit of rounding that no
+# student can learn, and it would cost a byte for each logit.
 
 # Keys of the footer's metadata; each value is JSON.
 IDENTITY_KEY = b"mergedistill.identity"  # what the labels depend on, see data.identity

@@ -1,4 +1,4 @@
-"""Top-k logits in 256 levels: `predict.logits = "8-bit"` of the recipe. They are still stored as float16, so readers need no change.
+"""Top-k logits in 256 levels: `predict.logits = "8-bit"` of the recipe. They are stored as other logits are, so readers need no change.
 
 A normalised logit x ≤ 0 is rounded down to the next of 256 levels. The distance between levels grows as the probability p = e^x falls,
 so both likely and unlikely pieces have enough levels. x falls by at most 1/4, and p by less than 0.011 (just below x = −1). Rounding only

@@ -83,7 +83,7 @@ class Predict(Section):
     unit_articles: Positive = 1000  # articles in a unit of work, rounded up to complete row groups
     tokens_per_batch: Positive | Literal["auto"] = "auto"  # padding included; auto: 4,096 on a CPU, 65,536 on a GPU
     compile: bool = False  # compile the teacher's layers: some seconds in each worker, then a faster pass on a GPU
-    logits: Literal["float16", "8-bit"] = "float16"  # how the top-k logits are stored; 8-bit: smaller, in 256 levels
+    logits: Literal["float16", "8-bit"] = "float16"  # the precision of the stored top-k logits; 8-bit: smaller, in 256 levels
     # Share of a unit's articles (rounded up) on which the tokenizer or the teacher can fail. They are set aside with the reason.
     max_quarantined: Annotated[float, Field(ge=0, le=1)] = 0.01
     store: str | None = None  # folder or URI (s3://…) for the shards; by default the run's folder

@@ -12,12 +12,16 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from data.atomic import write_atomically
-from data.contract import CHECKSUM_KEY, PART_KEYS, SCHEMA, ShardPath, footer_checksum, parse_path
+from data.contract import CHECKSUM_KEY, PART_KEYS, SCHEMA, SCHEMA_VERSION, ShardPath, footer_checksum, parse_path
 from data.identity import differences
 from data.storage import expand, join, map_files, resolve
 from data.storage_faults import storage_fault
 from vocab.errors import InputError, first_line
 
+_NUMPY: dict[pa.DataType, Any] = {pa.uint16(): np.uint16, pa.uint32(): np.uint32, pa.float32(): np.float32}
+OTHER_VERSION = (
+    "version 1 becomes 2 with `python -m data.upgrade FOLDER`, which runs no teacher; others need the release that wrote them"
+)
 ROW_GROUP_ROWS = 4096  # largest number of rows (windows) in a row group; the student's stream reads row groups
 ROW_GROUP_BYTES = 32 << 20  # about the largest size of a row group before encoding, for a large top_k
 
@@ -53,7 +57,7 @@ def write_shard(
     most = row_group_rows(table)
     group_rows = [min(most, table.num_rows - start) for start in range(0, table.num_rows, most)]
     metadata[CHECKSUM_KEY] = json.dumps(footer_checksum(metadata, group_rows)).encode()
-    options = encoding(table.schema, in_steps=identity.get("logits") == "8-bit")
+    options = encoding(table.schema)
 
     def write(out: pa.NativeFile) -> None:
         with pq.ParquetWriter(out, table.schema.with_metadata(metadata), **options) as writer:
@@ -74,23 +78,22 @@ def row_group_rows(table: pa.Table) -> int:
     return min(ROW_GROUP_ROWS, max(1, ROW_GROUP_BYTES // max(1, each)))
 
 
-def encoding(schema: pa.Schema, *, in_steps: bool) -> dict[str, Any]:
+def encoding(schema: pa.Schema) -> dict[str, Any]:
     """The options of the Parquet writer: the smallest in `tests/benchmarks/bench_size.py` that are also fast.
 
-    topk_ids: many positions have similar ids, and the short numbers of a dictionary let zstd find the repetition; so do the levels of
-    8-bit logits. Other ids: byte-stream-split groups the high bytes, which are similar. mask_positions: small differences. float16
-    logits: plain, because DuckDB cannot read byte-stream-split on float16; there zstd needs level 6 or higher.
+    topk_ids: many positions have similar ids, and the short numbers of a dictionary let zstd find the repetition. Logits have few
+    different values. mask_positions: small differences. Byte-stream-split would save a tenth of the bytes, but Spark's default reader
+    does not know it (4.0: not at all, 4.3: not for unsigned numbers).
     """
     leaves = {field.name: f"{field.name}.list.element" for field in schema if pa.types.is_list(field.type)}
-    dictionaries = {"topk_ids", "topk_logits"} if in_steps else {"topk_ids"}
-    halves = {name for name in leaves if pa.types.is_float16(schema.field(name).type.value_type)}
+    dictionaries = {"topk_ids", "label_ids", "topk_logits", "label_logits"}
     return {
         "compression": "zstd",
         "compression_level": 9,
         "use_dictionary": ["doc_id", *(leaf for name, leaf in leaves.items() if name in dictionaries)],
         "dictionary_pagesize_limit": 16 << 20,  # a larger dictionary would be replaced by plain values
         "column_encoding": {
-            leaf: "PLAIN" if name in halves else "DELTA_BINARY_PACKED" if name == "mask_positions" else "BYTE_STREAM_SPLIT"
+            leaf: "DELTA_BINARY_PACKED" if name == "mask_positions" else "PLAIN"
             for name, leaf in leaves.items()
             if name not in dictionaries
         },
@@ -133,6 +136,8 @@ def read_shard(location: str) -> Shard:
             "remove it and run `mergedistill predict` again"
         )
     identity, unit, report = (json.loads(metadata[key]) for key in PART_KEYS)
+    if (found := identity.get("schema_version")) != SCHEMA_VERSION:
+        raise InputError(f"{location}: schema_version: found {found}, expected {SCHEMA_VERSION}: {OTHER_VERSION}")
     filesystem, inner = resolve(location)
     return Shard(
         location=location,
@@ -189,5 +194,5 @@ def list_column(values: NDArray[Any], lengths: NDArray[np.integer[Any]], name: s
     np.cumsum(lengths, out=offsets[1:])
     assert offsets[-1] == len(values), f"{name}: {len(values)} values for lengths that sum to {offsets[-1]}"
     kind = SCHEMA.field(name).type
-    flat = pa.array(values.astype(str(kind.value_type).replace("halffloat", "float16"), copy=False), type=kind.value_type)
+    flat = pa.array(values.astype(_NUMPY[kind.value_type], copy=False), type=kind.value_type)
     return pa.ListArray.from_arrays(pa.array(offsets), flat, type=kind)

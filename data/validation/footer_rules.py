@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from data.contract import CHECKSUM_KEY, IDENTITY_KEY, REPORT_KEY, SCHEMA, SCHEMA_VERSION, UNIT_KEY, ShardPath
 from data.recipe import Examples, Language, Name, Predict
-from data.shards import checksum_holds
+from data.shards import OTHER_VERSION, checksum_holds
 
 # (rule, column or field, found, expected)
 FrameFault: TypeAlias = tuple[str, str | None, str, str]
@@ -23,7 +23,7 @@ _PARQUET = {
     pa.int32(): ("INT32", ("None", "Int(bitWidth=32, isSigned=true)")),
     pa.uint32(): ("INT32", ("Int(bitWidth=32, isSigned=false)",)),
     pa.uint16(): ("INT32", ("Int(bitWidth=16, isSigned=false)",)),
-    pa.float16(): ("FIXED_LEN_BYTE_ARRAY", ("Float16",)),
+    pa.float32(): ("FLOAT", ("None",)),
 }
 
 Test: TypeAlias = tuple[Callable[[Any], bool], str]
@@ -54,7 +54,7 @@ FIELDS: dict[bytes, dict[str, Test]] = {
     IDENTITY_KEY: {
         "schema_version": (
             lambda value: type(value) is int and value == SCHEMA_VERSION,
-            f"{SCHEMA_VERSION}, which this program knows",
+            f"{SCHEMA_VERSION}: {OTHER_VERSION}",
         ),
         "top_k": _setting(Predict, "top_k"),
         "logits": _setting(Predict, "logits"),

@@ -21,7 +21,9 @@ PAIRWISE_K = 32  # up to this k it is faster to compare all pairs than to sort
 # A normalised logit is ≤ 0, except for the rounding of logit − logsumexp in float32: about 2^-24 · |logsumexp|, and the error of the
 # sum. 2^-10 is much larger than that, and smaller than what a logit that was not normalised would show.
 POSITIVE_TOLERANCE = 2.0**-10
-_NEGATIVE_ZERO, _NEGATIVE_INFINITY = 0x8000, 0xFC00  # the bits of these two float16 values
+_NEGATIVE_ZERO, _NEGATIVE_INFINITY = 0x8000_0000, 0xFF80_0000  # the bits of these two float32 values
+_SMALLEST_NORMAL, _LARGEST = 0x3880_0000, 0x477F_E000  # of float16, as bits of float32
+_BEHIND_HALF = 0x1FFF  # the bits of a float32 that a float16 does not have
 
 
 def mass_tolerance(top_k: int) -> float:
@@ -50,16 +52,17 @@ def check_labels(
     yield from finding("topk_ids.special", numbers, special, topk.id_at, "pieces, no special token", topk)
     yield from check_union("topk_ids", topk, union_size)
     ids_KP = np.ascontiguousarray(topk.values.reshape(-1, top_k).T)
-    logits = list_of(table, "topk_logits", numbers)
-    gold = list_of(table, "label_logits", numbers).values
+    logits, golds = list_of(table, "topk_logits", numbers), list_of(table, "label_logits", numbers)
+    gold_P = golds.values
+    for name, column in (("topk_logits", logits), ("label_logits", golds)):
+        yield from finding(f"{name}.grid", numbers, _between(column.values), column.value_at, "a value that float16 has", column)
     if in_steps:
-        off = np.flatnonzero(round_down(logits.values) != logits.values)
+        half = _half(logits.values)
+        off = np.flatnonzero(round_down(half) != half)
         yield from finding("topk_logits.steps", numbers, off, logits.value_at, "8-bit steps (the identity's logits)", logits)
-    half_KP = np.ascontiguousarray(logits.values.reshape(-1, top_k).T)
-    logits_KP = half_KP.astype(np.float32)
-    gold_P = gold.astype(np.float32)
-    kept_P = round_down(gold).astype(np.float32) if in_steps else gold_P
-    yield from _check_topk(labels, ids_KP, half_KP, logits_KP)
+    logits_KP = np.ascontiguousarray(logits.values.reshape(-1, top_k).T)
+    kept_P = round_down(_half(gold_P)).astype(np.float32) if in_steps else gold_P
+    yield from _check_topk(labels, ids_KP, logits_KP)
     yield from _check_gold(labels, gold_P, kept_P, ids_KP, logits_KP)
 
 
@@ -70,9 +73,21 @@ def check_union(name: str, column: ListColumn, union_size: int | None) -> Iterat
         yield from finding(f"{name}.union", column.numbers, wrong, column.id_at, wanted, column)
 
 
-def _check_topk(
-    labels: ListColumn, ids_KP: NDArray[np.uint32], half_KP: NDArray[np.float16], logits_KP: NDArray[np.float32]
-) -> Iterator[Finding]:
+def _between(logits: NDArray[np.float32]) -> NDArray[np.int64]:
+    """The finite values that float16 does not have. A look at the bits finds the few that could be one."""
+    bits = logits.view(np.uint32)
+    size = bits & 0x7FFF_FFFF
+    odd = np.flatnonzero(((bits & _BEHIND_HALF) != 0) | (size < _SMALLEST_NORMAL) | (size > _LARGEST))
+    found: NDArray[np.int64] = odd[np.isfinite(logits[odd]) & (_half(logits[odd]).astype(np.float32) != logits[odd])]
+    return found
+
+
+def _half(logits: NDArray[np.float32]) -> NDArray[np.float16]:
+    with np.errstate(over="ignore"):  # to infinity: a fault that is found
+        return logits.astype(np.float16)
+
+
+def _check_topk(labels: ListColumn, ids_KP: NDArray[np.uint32], logits_KP: NDArray[np.float32]) -> Iterator[Finding]:
     """Check the top k of each position."""
     numbers = labels.numbers
 
@@ -83,7 +98,7 @@ def _check_topk(
         return f"{show(logits_KP[:, p])} at masked position {labels.place(p)}"
 
     yield from finding("topk_ids.distinct", numbers, _repeats(ids_KP), ids, "distinct ids within a position", labels)
-    if _falling(half_KP, ids_KP):
+    if _falling(logits_KP, ids_KP):
         return
     wrong = positions(~np.isfinite(logits_KP))
     yield from finding("topk_logits.finite", numbers, wrong, logits, "finite numbers", labels)
@@ -95,13 +110,13 @@ def _check_topk(
     yield from finding("topk_logits.ties", numbers, wrong, lambda p: f"{ids(p)}: {logits(p)}", "equal logits sorted by id", labels)
 
 
-def _falling(half_KP: NDArray[np.float16], ids_KP: NDArray[np.uint32]) -> bool:
+def _falling(logits_KP: NDArray[np.float32], ids_KP: NDArray[np.uint32]) -> bool:
     """Whether all logits are finite, below 0, best first, and equal ones sorted by id. Comparing bits is several times faster.
 
-    For negative float16 numbers, a smaller number has larger bits. False does not mean a fault, because 0 is legal too: then check in
+    For negative numbers, a smaller number has larger bits. False does not mean a fault, because 0 is legal too: then check in
     detail.
     """
-    bits_KP = half_KP.view(np.uint16)
+    bits_KP = logits_KP.view(np.uint32)
     if not bits_KP.size or bits_KP.min() <= _NEGATIVE_ZERO or bits_KP.max() >= _NEGATIVE_INFINITY:
         return False
     falls, same = bits_KP[1:] > bits_KP[:-1], bits_KP[1:] == bits_KP[:-1]
@@ -134,7 +149,7 @@ def _check_gold(
     wrong = positions(is_gold_KP & (logits_KP != kept_P) & finite_P)
     yield from finding("label_logits.topk", numbers, wrong, both, "the logit that the gold id has among the top k", labels)
     above = np.flatnonzero((kept_P > logits_KP[-1]) & outside_P & finite_P)
-    step = np.nextafter(logits_KP[-1, above].astype(np.float16), np.float16(np.inf)).astype(np.float32)
+    step = np.nextafter(_half(logits_KP[-1, above]), np.float16(np.inf)).astype(np.float32)
     wanted = "at most the last of the top k, for the gold id is not among them"
     yield from finding("label_logits.rank", numbers, above[kept_P[above] > step], both, wanted, labels)
     with np.errstate(over="ignore", invalid="ignore"):

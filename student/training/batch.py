@@ -28,8 +28,8 @@ class Batch:
     places: Tensor  # [M] int64, b·T + t of each masked position
     label_ids: Tensor  # [M] int64
     topk_ids: Tensor | None  # [M, K] int64
-    topk_logits: Tensor | None  # [M, K] float16, the teacher's normalised logits
-    label_logits: Tensor | None  # [M] float16, the teacher's normalised logit of the gold id; evaluation only
+    topk_logits: Tensor | None  # [M, K] float32, the teacher's normalised logits
+    label_logits: Tensor | None  # [M] float32, the teacher's normalised logit of the gold id; evaluation only
     tokens: int  # without padding
     padded: bool  # whether a row is shorter than T
     languages: tuple[int, ...]  # rows of each language
@@ -101,8 +101,8 @@ def make_batch(columns: Columns, begin: int, end: int, *, pad: int, language_cou
         places=torch.from_numpy(places_M),
         label_ids=torch.from_numpy(label_ids_M),
         topk_ids=optional("topk_ids", np.int64, -1),
-        topk_logits=optional("topk_logits", np.float16, -1),
-        label_logits=optional("label_logits", np.float16),
+        topk_logits=optional("topk_logits", np.float32, -1),
+        label_logits=optional("label_logits", np.float32),
         tokens=int(lengths_B.sum()),
         padded=bool((lengths_B < width).any()),
         languages=tuple(np.bincount(columns.languages[begin:end], minlength=language_count).tolist()),

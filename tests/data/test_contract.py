@@ -1,8 +1,12 @@
 """The shard contract: what the writer writes is what every reader reads, and the validator agrees with a slow reading of the rules."""
 
+import importlib.util
 import itertools
 import json
 import math
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +18,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from data import shards
+from data import shards, upgrade
 from data.contract import CHECKSUM_KEY, IDENTITY_KEY, SCHEMA, UNIT_KEY, ShardPath, parse_path
 from data.shards import check_identity, list_shards, read_shard, read_shards
 from data.validation.validate import validate
@@ -115,7 +119,77 @@ def test_duckdb_reads_the_folder(tmp_path: Path, logits: str) -> None:
         for teacher, totals in sorted(teachers.items())
     ]
     query = f"select max(list_sum(list_transform(topk_logits, lambda x: exp(x))) / len(mask_positions)) from {source}"
-    assert duckdb.sql(query).fetchall()[0][0] <= 1.01, "DuckDB reads the float16 columns as the numbers they are"  # type: ignore[union-attr]
+    assert duckdb.sql(query).fetchall()[0][0] <= 1.01, "the logits are the numbers that they are"  # type: ignore[union-attr]
+
+
+ENGINES = {
+    "duckdb": 'import duckdb, sys; print(*duckdb.sql(f"select count(*), sum(len(mask_positions)), max(list_max(topk_logits)) "\n'
+    "f\"from read_parquet('{sys.argv[1]}/**/*.parquet', hive_partitioning = true)\").fetchall()[0])",
+    "pandas": "import pandas, sys; t = pandas.read_parquet(sys.argv[1])\n"
+    "print(len(t), t.mask_positions.map(len).sum(), max(max(x) for x in t.topk_logits))",
+    "polars": "import polars, sys; t = polars.read_parquet(sys.argv[1] + '/**/*.parquet', hive_partitioning=True)\n"
+    "print(len(t), t['mask_positions'].list.len().sum(), t['topk_logits'].list.max().max())",
+    "pyspark": "import sys; from pyspark.sql import SparkSession; s = SparkSession.builder.master('local[1]').getOrCreate()\n"
+    "s.read.parquet(sys.argv[1]).createOrReplaceTempView('t')\n"
+    "q = 'select count(*), sum(size(mask_positions)), max(array_max(topk_logits)), max(array_max(input_ids)) from t'\n"
+    "print(*s.sql(q).first()[:3])",
+}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("logits", ["float16", "8-bit"])
+def test_any_engine_reads_the_same(tmp_path: Path, engine: str, logits: str) -> None:
+    """With its default settings. Engines that are not installed here are skipped; Spark needs Java too."""
+    if importlib.util.find_spec(engine) is None or (engine == "pyspark" and shutil.which("java") is None):
+        pytest.skip(f"{engine} is not installed")
+    make_folder(str(tmp_path), logits=logits)
+    totals = [totals for teachers in validate(str(tmp_path)).languages.values() for totals in teachers.values()]
+    done = subprocess.run([sys.executable, "-c", ENGINES[engine], str(tmp_path)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    rows, masks, largest = done.stdout.split()
+    assert (int(rows), int(masks)) == (sum(one.rows for one in totals), sum(one.masked_positions for one in totals))
+    tables = [shards.open_shard(location).read() for location in list_shards(str(tmp_path))]
+    assert float(largest) == pytest.approx(max(float(shards.leaf(table["topk_logits"])[0].max()) for table in tables), rel=1e-6)
+
+
+def test_no_column_has_an_encoding_that_sparks_reader_lacks(tmp_path: Path) -> None:
+    for logits in ("float16", "8-bit"):
+        group = pq.read_metadata(make_shard(str(tmp_path / logits), identity=make_identity(logits=logits))).row_group(0)
+        used = {encoding for index in range(group.num_columns) for encoding in group.column(index).encodings}
+        assert used <= {"PLAIN", "RLE", "RLE_DICTIONARY", "PLAIN_DICTIONARY", "DELTA_BINARY_PACKED"}
+
+
+def version_1(location: str) -> pa.Table:
+    """Write a shard again as version 1 had it. Returns its rows."""
+    shard, table = read_shard(location), pq.read_table(location, partitioning=None).replace_schema_metadata(None)
+    half = pa.list_(pa.field("element", pa.float16(), nullable=False))
+    fields = [field.with_type(half) if field.name.endswith("logits") else field for field in SCHEMA]
+    old = table.cast(pa.schema(fields))
+    shards.write_shard(
+        location, old, identity=shard.identity | {"schema_version": 1}, unit=shard.unit, report=shard.report | {"seconds": 1.5}
+    )
+    return table
+
+
+def test_version_1_is_refused_and_upgraded_without_a_teacher(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    locations = make_folder(str(tmp_path))
+    rows = {location: version_1(location) for location in locations[:2]}
+    with pytest.raises(InputError, match=r"schema_version: found 1, expected 2: .*data\.upgrade.* runs no teacher"):
+        read_shard(locations[0])
+    faults = {(fault.rule, fault.column) for fault in validate(str(tmp_path)).faults}
+    assert ("footer.version", "identity.schema_version") in faults
+    upgrade.main([str(tmp_path)])
+    assert "2 shards are of version 2 now" in capsys.readouterr().out
+    for location, table in rows.items():
+        shard = read_shard(location)
+        assert pq.read_table(location, partitioning=None).equals(table)
+        assert (shard.identity, shard.report["seconds"]) == (make_identity("gbert"), 1.5)
+    upgrade.main([str(tmp_path)])
+    assert "0 shards are" in capsys.readouterr().out
+    Path(locations[0]).write_bytes(Path(locations[0]).read_bytes()[:-9])
+    with pytest.raises(SystemExit) as exit_info:
+        upgrade.main([str(tmp_path)])
+    assert exit_info.value.code == 2
 
 
 def legal(rows: list[dict[str, Any]], identity: dict[str, Any]) -> bool:

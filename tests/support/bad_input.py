@@ -188,7 +188,7 @@ CASES = [
         "shards of another schema version",
         schema_version,
         ("train", *RUN, "--student", "other"),
-        "schema_version: found 7, expected 1",
+        "schema_version: found 7, expected 2",
     ),
     Case(
         "checkpoint of another student",

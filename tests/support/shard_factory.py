@@ -28,7 +28,7 @@ def sha256(text: str) -> str:
 def make_identity(teacher: str = "gbert", **changes: Any) -> dict[str, Any]:
     """A teacher's identity; `changes` replace fields, "examples.max_length" as examples_max_length."""
     identity: dict[str, Any] = {
-        "schema_version": 1,
+        "schema_version": 2,
         "top_k": 4,
         "logits": "float16",
         "dtype": "auto",

@@ -95,7 +95,7 @@ SCHEMA_FAULTS = [
     ("schema.order", None, lambda table: table.select(table.column_names[::-1])),
     ("schema.type", "window", retype("window", pa.int64())),
     ("schema.type", "input_ids", retype("input_ids", list_type(pa.int64()))),
-    ("schema.type", "topk_logits", retype("topk_logits", list_type(pa.float32()))),
+    ("schema.type", "topk_logits", retype("topk_logits", list_type(pa.float16()))),
     ("schema.type", "label_ids", retype("label_ids", list_type(pa.int32()))),
     ("schema.type", "mask_positions", retype("mask_positions", list_type(pa.uint32()))),
     ("schema.type", "topk_ids", retype("topk_ids", pa.large_list(pa.field("element", pa.uint32(), nullable=False)))),
@@ -164,7 +164,7 @@ def test_rows_that_the_checksum_does_not_know(folder: Path) -> None:
 
 
 FIELD_FAULTS = [
-    ("footer.version", "identity.schema_version", {"identity": {"schema_version": 2}}),
+    ("footer.version", "identity.schema_version", {"identity": {"schema_version": 3}}),
     ("footer.version", "identity.schema_version", {"identity": {"schema_version": None}}),
     ("footer.field", "identity.top_k", {"identity": {"top_k": True}}),
     ("footer.field", "identity.top_k", {"identity": {"top_k": 0}}),
