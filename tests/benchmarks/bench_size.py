@@ -89,7 +89,9 @@ def stepped(table: pa.Table, k: int) -> pa.Table:
     """The table as `predict.logits = "8-bit"` makes it."""
     ids, offsets = leaf(table["topk_ids"])
     for name, values in zip(
-        ("topk_ids", "topk_logits"), in_steps(ids.reshape(-1, k), leaf(table["topk_logits"])[0].reshape(-1, k)), strict=True
+        ("topk_ids", "topk_logits"),
+        in_steps(ids.reshape(-1, k), leaf(table["topk_logits"])[0].astype(np.float16).reshape(-1, k)),
+        strict=True,
     ):
         table = table.set_column(
             SCHEMA.get_field_index(name),
