@@ -8,6 +8,8 @@ from typing import Any
 from transformers import AutoModelForMaskedLM
 from transformers.utils import logging
 
+from vocab.model_source import NO_CODE
+
 
 def save_model(model: Any, folder: Path) -> None:
     """config.json and model.safetensors."""
@@ -18,7 +20,7 @@ def save_model(model: Any, folder: Path) -> None:
 def load_model(folder: Path) -> Any:
     """The masked LM of a folder. Its weights keep the type in which they were saved."""
     with _quiet():
-        return AutoModelForMaskedLM.from_pretrained(folder)
+        return AutoModelForMaskedLM.from_pretrained(folder, **NO_CODE)
 
 
 @contextmanager

@@ -49,6 +49,20 @@ def _download(model: str, revision: str, weights: bool) -> tuple[str, Path | Non
         return first_line(error), None
 
 
+# Code in a model's folder is never run: transformers would ask on the terminal, and run it for a "y".
+NO_CODE = {"trust_remote_code": False}
+
+
+def load_fault(error: Exception) -> str:
+    """Why transformers cannot load a model, for people: its own message, except where that advises to switch a protection off."""
+    said = str(error)
+    if "trust_remote_code" in said:
+        return "it needs code of its own (auto_map), which is not run; expected a class that transformers has: convert the model"
+    if "weights_only" in said:
+        return "its weights are a pickle with other objects than tensors, which is not opened; expected safetensors: save it again"
+    return first_line(error)
+
+
 def read_json(folder: Path, name: str, file: str = "tokenizer_config.json") -> dict[str, Any]:
     """The content of a JSON file of a teacher; nothing if there is no such file. Another content than an object is an InputError."""
     path = folder / file

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from vocab.errors import InputError, first_line
+from vocab.errors import InputError
 from vocab.families import Canonical, family
+from vocab.model_source import NO_CODE, load_fault
 from vocab.normaliser import Normaliser, observe
 from vocab.pieces import Piece, spell
 from vocab.roles import Roles, read_roles
@@ -56,9 +57,9 @@ def read_teacher(folder: Path, name: str, tokenizer: Path | None = None) -> Teac
     from transformers import AutoConfig
 
     try:
-        config = AutoConfig.from_pretrained(folder)
+        config = AutoConfig.from_pretrained(folder, **NO_CODE)
     except Exception as error:  # each type of configuration fails in its own way
-        raise InputError(f"teacher '{name}': {folder} cannot be loaded by transformers: {first_line(error)}") from None
+        raise InputError(f"teacher '{name}': {folder} cannot be loaded by transformers: {load_fault(error)}") from None
     _require_masked_lm(config, folder, name)
     return vocabulary_of(open_tokenizer(tokenizer or folder, name), name, head_size=config.vocab_size)
 

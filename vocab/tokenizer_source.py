@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vocab.errors import InputError, first_line
-from vocab.model_source import UTF8, read_json
+from vocab.model_source import NO_CODE, UTF8, load_fault, read_json
 from vocab.notices import say_once
 from vocab.sentencepiece_source import FAMILIES, family_of, read_model
 from vocab.vocab_txt import BERT_KIN, kin, of_vocab_txt, other_class, read_vocab_txt
@@ -77,10 +77,10 @@ def _folder(folder: Path, name: str) -> Any:
     if found := _of_sentencepiece(folder, name):
         return found
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder)
+        tokenizer = AutoTokenizer.from_pretrained(folder, **NO_CODE)
     except Exception as error:  # each type of tokenizer fails in its own way
         kind = f" ({other})" if other else ""
-        raise InputError(f"teacher '{name}': the tokenizer in {folder}{kind} cannot be loaded: {first_line(error)}") from None
+        raise InputError(f"teacher '{name}': the tokenizer in {folder}{kind} cannot be loaded: {load_fault(error)}") from None
     found_class = type(tokenizer).__name__
     if not tokenizer.is_fast or (other and found_class.removesuffix("Fast") != other.removesuffix("Fast")):
         raise InputError(
@@ -106,9 +106,9 @@ def _folder_with_json(folder: Path, name: str) -> Any:
         keys = ["tokenizer_class"]
     try:
         tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
-        theirs = AutoTokenizer.from_pretrained(folder) if keys else tokenizer
+        theirs = AutoTokenizer.from_pretrained(folder, **NO_CODE) if keys else tokenizer
     except Exception as error:  # each type of tokenizer fails in its own way
-        raise InputError(f"teacher '{name}': the tokenizer in {folder} cannot be loaded: {first_line(error)}") from None
+        raise InputError(f"teacher '{name}': the tokenizer in {folder} cannot be loaded: {load_fault(error)}") from None
     if keys and not _same(tokenizer, theirs):
         if not theirs.is_fast or theirs.get_vocab() != tokenizer.get_vocab():
             raise InputError(
@@ -130,7 +130,7 @@ def _say_default(folder: Path, tokenizer: Any, name: str) -> None:
     from transformers import AutoTokenizer
 
     try:
-        theirs = AutoTokenizer.from_pretrained(folder)
+        theirs = AutoTokenizer.from_pretrained(folder, **NO_CODE)
     except Exception:  # the file alone is enough
         return
     if not _same(tokenizer, theirs):

@@ -33,6 +33,7 @@ from pipeline.teacher.model import batch_budget
 from pipeline.teacher.plan import Unit
 from pipeline.teacher.to_union import Spelling, window_alphabet
 from vocab.folder import load_map
+from vocab.model_source import NO_CODE
 
 _FIRST_ARTICLES = 16  # of the first warm-up
 _COPY = "copy "  # begins the id of an article that the trial has already
@@ -75,7 +76,7 @@ class Surveyor:
         self._recipe = run.recipe.model_copy(update={"predict": lenient})
         self._name, self._identity = name, identity
         self._map = load_map(run.vocabulary, name)
-        self._config = AutoConfig.from_pretrained(folder)
+        self._config = AutoConfig.from_pretrained(folder, **NO_CODE)
         self._vocabulary = teacher_vocabulary(run.recipe, name, folder)
 
     @cached_property

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vocab.errors import InputError, first_line
+from vocab.errors import InputError
+from vocab.model_source import NO_CODE, load_fault
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,9 +31,9 @@ def load(folder: Path, name: str, **options: Any) -> Any:
 
     logging.disable_progress_bar()  # a bar for each model and worker would hide the bar that counts units
     try:
-        model, loading = AutoModelForMaskedLM.from_pretrained(folder, output_loading_info=True, **options)
+        model, loading = AutoModelForMaskedLM.from_pretrained(folder, output_loading_info=True, **NO_CODE, **options)
     except Exception as error:  # for a damaged file, the reader of each format raises its own type of exception
-        raise InputError(f"teacher '{name}': {folder} cannot be loaded: {first_line(error)}") from None
+        raise InputError(f"teacher '{name}': {folder} cannot be loaded: {load_fault(error)}") from None
     missing = sorted(loading["missing_keys"])
     if missing:
         # A config may name a class of its own ("architectures"), so the weights decide; the name is a hint.
