@@ -30,15 +30,29 @@ def listed_shards(predictions: str) -> set[str] | None:
         content = file.read()
     try:
         return {join(predictions, unit["path"]) for unit in json.loads(content)["units"]}
-    except (ValueError, LookupError, TypeError):
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None  # treated as missing: predict writes it again from the footers
 
 
 def write_manifest(predictions: str, recipe: Recipe, shards: Sequence[Shard]) -> dict[str, Any]:
     """Write the manifest of `shards`, all in `predictions`, and the quarantine if there are quarantined articles. Returns the manifest."""
-    manifest: dict[str, Any] = {
+    manifest = manifest_of(predictions, recipe.model_dump(), shards)
+    set_aside = [
+        {"language": unit["language"], "teacher": unit["teacher"], "corpus": unit["corpus"], **article, "unit": unit["path"]}
+        for unit in manifest["units"]
+        for article in unit.get("quarantined", [])
+    ]
+    if set_aside or _is_file(join(predictions, QUARANTINE)):
+        write_text(join(predictions, QUARANTINE), "".join(json.dumps(entry, ensure_ascii=False) + "\n" for entry in set_aside))
+    write_text(join(predictions, MANIFEST), json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
+    return manifest
+
+
+def manifest_of(predictions: str, recipe: Mapping[str, Any], shards: Sequence[Shard]) -> dict[str, Any]:
+    """The content of the manifest of finished shards. Everything but the recipe follows from their footers."""
+    return {
         "version": 1,
-        "recipe": recipe.model_dump(),
+        "recipe": recipe,
         "totals": dict(_totals(shards)),
         "languages": summarise(shards),
         "identities": {shard.path.teacher: shard.identity for shard in shards},
@@ -54,15 +68,6 @@ def write_manifest(predictions: str, recipe: Recipe, shards: Sequence[Shard]) ->
             for shard in shards
         ],
     }
-    set_aside = [
-        {"language": unit["language"], "teacher": unit["teacher"], "corpus": unit["corpus"], **article, "unit": unit["path"]}
-        for unit in manifest["units"]
-        for article in unit.get("quarantined", [])
-    ]
-    if set_aside or _is_file(join(predictions, QUARANTINE)):
-        write_text(join(predictions, QUARANTINE), "".join(json.dumps(entry, ensure_ascii=False) + "\n" for entry in set_aside))
-    write_text(join(predictions, MANIFEST), json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
-    return manifest
 
 
 def summarise(shards: Sequence[Shard]) -> list[dict[str, Any]]:

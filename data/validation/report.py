@@ -147,6 +147,14 @@ def _verdict(report: Report) -> str:
     rules = len({(fault.file, fault.rule) for fault in report.faults})
     return (
         f"NOT SOUND: {rules:,} {'rules' if rules > 1 else 'rule'} broken in {files:,} {'files' if files > 1 else 'file'}. "
-        "Remove the files named above and run `mergedistill predict` again: it computes only what is missing"
-        f"{f' (sampled: {read}; other rows may have faults too)' if report.sampled else ''}"
+        f"{_advice(report.faults)}{f' (sampled: {read}; other rows may have faults too)' if report.sampled else ''}"
     )
+
+
+def _advice(faults: list[Fault]) -> str:
+    """What to do. Nothing that a teacher was paid for is removed without need."""
+    if any(fault.rule == "footer.version" for fault in faults):
+        return "Remove nothing: for shards of version 1 run `python -m data.upgrade` with this folder, which runs no teacher"
+    if all(fault.rule.startswith("manifest.") for fault in faults):
+        return "NOT FINISHED, or its manifest was changed: run `mergedistill predict` again; it computes only what is missing"
+    return "Remove the shards named above and run `mergedistill predict` again: it computes only what is missing"

@@ -11,9 +11,9 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from data.contract import IDENTITY_KEY, REPORT_KEY, SCHEMA, UNIT_KEY, ShardPath
-from data.shards import UnreadableShard, leaf, open_shard
+from data.shards import Shard, UnreadableShard, leaf, open_shard
 from data.storage_faults import storage_fault
-from data.validation.findings import LISTED, Finding
+from data.validation.findings import LISTED, Finding, null_rows
 from data.validation.footer_rules import FrameFault, check_path, check_schema, read_footer
 from data.validation.report import Fault
 from data.validation.row_rules import Limits, check_rows
@@ -33,6 +33,7 @@ class ShardCheck:
     path: ShardPath
     bytes: int
     faults: list[Fault] = field(default_factory=list)
+    shard: Shard | None = None  # the footer; None if it is not sound
     identity: dict[str, Any] | None = None  # None if missing or wrong
     unit: dict[str, Any] | None = None
     row_groups: int = 0
@@ -97,9 +98,21 @@ def check_shard(
     check.identity, check.unit = parts[IDENTITY_KEY], parts[UNIT_KEY]
     for fault in (*frame, *check_path(path, check.unit)):
         check.fault(*fault)
+    report = parts[REPORT_KEY]
+    if check.identity is not None and check.unit is not None and report is not None and not check.faults:
+        check.shard = Shard(
+            location=location,
+            path=path,
+            identity=check.identity,
+            unit=check.unit,
+            report=report,
+            rows=file.metadata.num_rows,
+            row_groups=file.metadata.num_row_groups,
+            bytes=size,
+        )
     legible = _legible(file.schema_arrow)
     _check_groups(check, file, union_size, legible, groups)
-    report, whole = parts[REPORT_KEY], check.row_groups_read == check.row_groups
+    whole = check.row_groups_read == check.row_groups
     if report is not None and legible and whole and not any(fault.rule == "file.damaged" for fault in check.faults):
         for key, counted in (("rows", check.rows), ("masked_positions", check.masked_positions)):
             if report[key] != counted:
@@ -141,7 +154,8 @@ def _check_groups(
                 for start in range(0, rows, BLOCK_ROWS):
                     check.row_faults(check_rows(table.slice(start, BLOCK_ROWS), first + start, limits), names[-1])
                 check.masked_positions += pc.sum(pc.list_value_length(table["mask_positions"])).as_py() or 0
-                check.masks_shown += int(np.count_nonzero(leaf(table["input_ids"])[0] == UNION_ROLES.mask))
+                tokens = table["input_ids"].filter(pa.array(~null_rows(table["input_ids"])))
+                check.masks_shown += int(np.count_nonzero(leaf(tokens)[0] == UNION_ROLES.mask))
         first += rows
     check.empty = first == 0
     if first != file.metadata.num_rows:

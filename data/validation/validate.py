@@ -5,7 +5,6 @@ footer_rules.py the schema and the footer, shard_rules.py one shard, folder_rule
 """
 
 import hashlib
-import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
@@ -15,13 +14,13 @@ from pyarrow import fs
 from tqdm import tqdm
 
 from data.contract import ShardPath, parse_path
-from data.manifest import MANIFEST
 from data.shards import open_shard
 from data.storage import TEMPORARY_SUFFIX, join, resolve
 from data.validation.folder_rules import UnionFacts, check_folder, missing_units
+from data.validation.manifest_rules import check_manifest
 from data.validation.report import Fault, Report, Totals, render
 from data.validation.shard_rules import ShardCheck, check_shard
-from vocab.errors import first_line
+from vocab.errors import InputError, first_line
 
 __all__ = ["Report", "UnionFacts", "render", "validate"]
 
@@ -38,6 +37,7 @@ def validate(
     on_file: Progress | None = None,
     workers: int | None = None,
     sample: int | None = None,
+    manifest: bool = True,
     show_progress: bool = False,
 ) -> Report:
     """Check every rule of the contract on every row of every shard in a folder (a path or URI).
@@ -49,11 +49,16 @@ def validate(
     sample      read only this number of row groups, spread over the files and the same ones each time, and every footer. The rules
                 that need all rows (the counts in the footer, the maskings of a window) are skipped; the report says so
 
+    manifest    check the manifest too: a folder where predict has not finished is not sound
+
     The content of a file never raises: what cannot be read is a fault. For a folder without shards the report's `error` is set.
     """
     report = Report(predictions=str(predictions))
     try:
         names = _files(predictions)
+    except UnicodeDecodeError as error:
+        report.error = f"{predictions}: holds a file whose name is not UTF-8 ({error.object!r}): rename it, or remove it"
+        return report
     except (OSError, pa.ArrowException) as error:
         report.error = f"{predictions}: {first_line(error)}; expected a folder of predictions, as `mergedistill predict` writes it"
         return report
@@ -80,6 +85,9 @@ def validate(
     faults = [fault for check in checks for fault in check.faults]
     faults += [_misplaced(name) for name, path in paths.items() if path is None]
     faults += check_folder(checks, vocabulary)
+    if manifest:
+        whole = {check.name: check.shard for check in checks if check.shard is not None}
+        faults += check_manifest(predictions, whole, [name for name, path in paths.items() if path is not None])
     report.faults = sorted(faults, key=lambda fault: (fault.file, fault.rule, fault.row or 0, fault.column or ""))
     for check in checks:
         totals = report.languages.setdefault(check.path.language, {}).setdefault(check.path.teacher, Totals())
@@ -87,7 +95,7 @@ def validate(
         totals.rows += check.rows
         totals.masked_positions += check.masked_positions
         totals.bytes += check.bytes
-    report.notes = [*_notes(names, checks, vocabulary), *_lost(predictions, set(shards))]
+    report.notes = [*_notes(names, checks, vocabulary)]
     return report
 
 
@@ -137,11 +145,21 @@ def _check_all(
 
     def check(name: str, path: ShardPath) -> ShardCheck:
         groups = None if chosen is None else chosen[name]
-        return check_shard(join(predictions, name), name, path, shards[name], links.get(path.teacher, (None,))[0], groups)
+        location, size = join(predictions, name), shards[name]
+        try:
+            return check_shard(location, name, path, size, links.get(path.teacher, (None,))[0], groups)
+        except InputError:
+            raise  # the storage does not answer
+        except Exception as error:  # what the rules did not foresee must neither pass nor end the check of the other files
+            broken = ShardCheck(location=location, name=name, path=path, bytes=size)
+            broken.fault(
+                "file.unreadable", None, f"content that cannot be judged ({first_line(error)})", "a shard as predict writes it"
+            )
+            return broken
 
     waiting = {pool.submit(check, name, path): name for name, path in paths.items() if path is not None}
     for done, future in enumerate(as_completed(waiting), start=1):
-        future.result()  # raises only for a bug of this project
+        future.result()
         on_file(done, len(waiting), waiting[future])
     return [future.result() for future in waiting]
 
@@ -173,20 +191,3 @@ def _notes(names: dict[str, int], checks: list[ShardCheck], vocabulary: UnionFac
     shown, masked = sum(check.masks_shown for check in checks), sum(check.masked_positions for check in checks)
     if masked >= _SHOWN_FROM and abs(shown / masked - _SHOWN) > _SHOWN_MARGIN:
         yield f"{shown / masked:.0%} of the masked positions show the mask token; masking as BERT does gives {_SHOWN:.0%}"
-
-
-def _lost(predictions: str, shards: set[str]) -> Iterator[str]:
-    """A note about shards that the manifest lists and that do not exist."""
-    filesystem, path = resolve(join(predictions, MANIFEST))
-    if filesystem.get_file_info(path).type != fs.FileType.File:
-        return
-    try:
-        with filesystem.open_input_file(path) as file:
-            listed = {unit["path"] for unit in json.loads(file.read())["units"]}
-    except (OSError, ValueError, LookupError, TypeError) as error:
-        yield f"{MANIFEST}: cannot be read ({first_line(error)}); `mergedistill predict` writes it again"
-        return
-    lost = sorted(name for name in listed - shards)
-    if lost:
-        shown = f"{', '.join(lost[:3])}{', …' if len(lost) > 3 else ''}"
-        yield f"{MANIFEST} lists shards that are not there: {len(lost):,} ({shown}); `mergedistill predict` computes what is missing"

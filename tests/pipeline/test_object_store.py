@@ -180,7 +180,8 @@ def test_predict_killed_in_an_upload_loses_that_unit_alone(store: ObjectStore, t
     )
     before = computations(predictions)
     assert 0 < len(before) < 8
-    assert validate(predictions, workers=1).exit_code == 0
+    assert validate(predictions, workers=1, manifest=False).exit_code == 0
+    assert {fault.rule for fault in validate(predictions, workers=1).faults} == {"manifest.missing"}
     assert {name.rpartition(".")[2] for name in store.names("shards/killed")} == {"parquet"}
     assert launch(recipe, run).computed > 0
     assert before.items() <= computations(predictions).items()

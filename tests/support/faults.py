@@ -40,9 +40,9 @@ def copy_sound(to: Path) -> Path:
     return Path(shutil.copytree(_sound().name, to / "predictions"))
 
 
-def check(folder: Path, vocabulary: UnionFacts | None = VOCABULARY, sample: int | None = None) -> Report:
-    """Validate, and hold the report itself to its schema."""
-    report = validate(str(folder), vocabulary=vocabulary, workers=1, sample=sample)
+def check(folder: Path, vocabulary: UnionFacts | None = VOCABULARY, sample: int | None = None, manifest: bool = False) -> Report:
+    """Validate (the shards alone, unless `manifest`), and hold the report itself to its schema."""
+    report = validate(str(folder), vocabulary=vocabulary, workers=1, sample=sample, manifest=manifest)
     REPORT_SCHEMA.validate(json.loads(json.dumps(report.to_json())))
     assert (report.exit_code == 0) == report.sound
     return report

@@ -1,10 +1,11 @@
 """The validator on folders: sound ones pass, faults of place and company are named, and what cannot be read is said so."""
 
-import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -22,7 +23,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_sound_shards_pass(folder: Path) -> None:
     seen: list[tuple[int, int, str]] = []
-    report = validate(str(folder), vocabulary=VOCABULARY, on_file=lambda *progress: seen.append(progress))
+    report = validate(str(folder), vocabulary=VOCABULARY, manifest=False, on_file=lambda *progress: seen.append(progress))
     assert (report.faults, report.notes, report.exit_code) == ([], [], 0)
     assert [done for done, *_ in seen] == [1, 2, 3, 4, 5]
     assert {name for *_, name in seen} == {str(file.relative_to(folder)) for file in folder.rglob("*.parquet")}
@@ -54,6 +55,28 @@ def test_sound_shards_pass(folder: Path) -> None:
 def test_sound_under_other_settings(tmp_path: Path, changes: dict[str, Any]) -> None:
     make_shard(str(tmp_path), identity=make_identity(**changes))
     assert check(tmp_path).sound
+
+
+@pytest.mark.parametrize("column", [name for name in SCHEMA.names if name not in ("doc_id", "window")])
+def test_a_null_inside_a_list_is_a_fault(folder: Path, column: str) -> None:
+    table = pq.ParquetFile(folder / TARGET).read()
+    fields = [
+        field.with_type(pa.list_(pa.field("element", field.type.value_type))) if pa.types.is_list(field.type) else field
+        for field in table.schema
+    ]
+    rows = table.to_pylist()
+    rows[1][column][0] = None
+    schema = pa.schema(fields, metadata=table.schema.metadata)
+    pq.write_table(pa.Table.from_pylist(rows, schema=schema), folder / TARGET, row_group_size=8)
+    rules = {(fault.rule, fault.row) for fault in check(folder).faults}
+    assert (f"{column}.null", 1) in rules
+
+
+def test_a_file_name_that_is_no_utf8(folder: Path) -> None:
+    os.close(os.open(os.fsencode(folder) + b"/language=de/\xff.parquet", os.O_CREAT))
+    report = check(folder)
+    assert report.exit_code == 2
+    assert "name is not UTF-8" in (report.error or "")
 
 
 # Faults of where a file lies, and of what lies beside it
@@ -139,17 +162,6 @@ def test_notes(folder: Path) -> None:
     assert "de-0-6.parquet" in empty
     assert gap
     assert any("no vocabulary" in note for note in report.notes)
-
-
-def test_shards_that_the_manifest_lists(folder: Path) -> None:
-    names = [str(file.relative_to(folder)) for file in folder.rglob("*.parquet")]
-    (folder / "_manifest.json").write_text(json.dumps({"units": [{"path": name} for name in names]}))
-    assert check(folder).notes == []
-    (folder / BESIDE).unlink()
-    assert any(BESIDE in note for note in check(folder).notes)
-    for damaged in ("", "[]", '{"units": [1]}', '{"units": {"a": 1}}'):
-        (folder / "_manifest.json").write_text(damaged)
-        assert any("_manifest.json: cannot be read" in note for note in check(folder).notes)
 
 
 @pytest.mark.parametrize(
