@@ -24,6 +24,20 @@ _LOCAL = {
     errno.EISDIR: _GONE,
     errno.EIO: f"the disk fails: see the system's log; {_AGAIN}",
 }
+# A file that could not be opened says nothing about its content.
+_UNREAD = {
+    errno.EACCES,
+    errno.EPERM,
+    errno.ELOOP,
+    errno.ENAMETOOLONG,
+    errno.EMFILE,
+    errno.ENFILE,
+    errno.ENXIO,
+    errno.ENODEV,
+    errno.ESTALE,
+    errno.ETIMEDOUT,
+}
+_READ = "expected a file that this user can read: change its access or its place; keep it"
 _CREDENTIALS = (
     f"expected credentials that may read and write there (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a role); {_AGAIN}"
 )
@@ -64,6 +78,8 @@ def storage_fault(location: str | Path, error: Exception, *, local: bool = False
         return InputError(
             f"{location}: the storage refused or did not answer ({first_line(error)}); check access and network, {_AGAIN}"
         )
+    if isinstance(error, OSError) and error.errno in _UNREAD:
+        return InputError(f"{location}: {os.strerror(error.errno).lower()}: nothing was read, so nothing was found wrong; {_READ}")
     if local and isinstance(error, OSError) and error.errno in _LOCAL:
         return InputError(f"{location}: {os.strerror(error.errno).lower()}; {_LOCAL[error.errno]}")
     return None

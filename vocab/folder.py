@@ -133,8 +133,10 @@ def load_union(folder: Path) -> Union:
         content: dict[str, Any] = json.loads((folder / "union.json").read_text(encoding="utf-8"))
         pieces = tuple((folder / "pieces.txt").read_text(encoding="utf-8").split("\n")[:-1])
         union = Union(pieces=pieces, links=tuple(Link(**link) for link in content["links"]))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{folder}: is damaged ({error}); remove it and run `mergedistill vocab` again") from None
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise _unread(error) or InputError(
+            f"{folder}: is damaged ({error}); remove it and run `mergedistill vocab` again"
+        ) from None
     if len(pieces) != max([Union().size, *(link.size for link in union.links)]):
         raise InputError(
             f"{folder / 'pieces.txt'} is damaged: found {len(pieces):,} pieces; remove {folder} and run `mergedistill vocab`"
@@ -151,6 +153,15 @@ def load_union(folder: Path) -> Union:
     return union
 
 
+def _unread(error: Exception) -> InputError | None:
+    """An InputError for a file that could not be opened: nothing is known of its content, and nothing is to be removed."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return InputError(
+            f"{error.filename}: {error.strerror}: expected a file that this user can read: change its access; keep it"
+        )
+    return None
+
+
 def load_map(folder: Path, teacher: str) -> TeacherMap:
     """One teacher's map into the union."""
     path = folder / "maps" / f"{teacher}.npz"
@@ -160,7 +171,9 @@ def load_map(folder: Path, teacher: str) -> TeacherMap:
         with np.load(path) as arrays:
             return TeacherMap(teacher=teacher, **{field: arrays[field] for field in MAP_FIELDS})
     except (OSError, ValueError, KeyError, BadZipFile) as error:
-        raise InputError(f"{path}: is damaged ({error}); remove {folder} and run `mergedistill vocab` again") from None
+        raise _unread(error) or InputError(
+            f"{path}: is damaged ({error}); remove {folder} and run `mergedistill vocab` again"
+        ) from None
 
 
 def _rows(union: Union, teachers: Sequence[TeacherVocabulary], maps: Sequence[TeacherMap], student: Normaliser) -> list[TeacherRow]:

@@ -1,8 +1,10 @@
-"""Checkpoints: folders such as step-00001000, each complete or not there at all. The newest two are kept."""
+"""Checkpoints: folders such as step-00001000, each complete or not there at all, with checksums. The newest two are kept."""
 
+import hashlib
 import json
 import re
 import shutil
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +16,13 @@ from torch import nn
 from data.atomic import sync
 from data.identity import differences
 from data.storage import TEMPORARY_SUFFIX
+from data.storage_faults import storage_fault
 from student.hf_folder import load_model, save_model
 from vocab.errors import InputError, first_line
 
 FOLDER = "checkpoints"
 KEEP = 2
+CHECKSUMS = "checksums.json"  # the sha256 of each other file
 
 _NAME = re.compile(r"^step-(\d{8})$")
 
@@ -55,6 +59,7 @@ def save_checkpoint(out: Path, state: State, model: Any, optimizer: torch.optim.
         torch.save(optimizer.state_dict(), fresh / "optimizer.pt")
         content = {"step": state.step, "identity": state.identity, "positions": state.positions, "tally": state.tally}
         (fresh / "state.json").write_text(json.dumps(content), encoding="utf-8")
+        (fresh / CHECKSUMS).write_text(json.dumps({file.name: _sha256(file) for file in sorted(fresh.iterdir())}), encoding="utf-8")
         for file in fresh.iterdir():
             sync(file)
         sync(fresh)
@@ -77,12 +82,50 @@ def save_checkpoint(out: Path, state: State, model: Any, optimizer: torch.optim.
     return target
 
 
+def newest_sound(out: Path) -> Path | None:
+    """The newest checkpoint whose files are what was written; None if there is no checkpoint at all.
+
+    A damaged one is said and passed over: the one before it gives the same student, some steps later. Raises InputError if all are damaged,
+    and if a file cannot be read.
+    """
+    every = list_checkpoints(out)
+    for checkpoint in reversed(every):
+        reason = _damage(checkpoint)
+        if not reason:
+            return checkpoint
+        print(f"{checkpoint}: is damaged ({reason}): passed over", file=sys.stderr)
+    if every:
+        raise InputError(f"{out / FOLDER}: all {len(every)} checkpoints are damaged: start again with another --student")
+    return None
+
+
+def _damage(checkpoint: Path) -> str:
+    """What is wrong with the files of a checkpoint; "" if nothing is. Those of earlier releases have no checksums."""
+    try:
+        expected = json.loads((checkpoint / CHECKSUMS).read_text(encoding="utf-8")) if (checkpoint / CHECKSUMS).exists() else {}
+        for name, checksum in expected.items():
+            if not (checkpoint / name).is_file():
+                return f"{name} is missing"
+            if _sha256(checkpoint / name) != checksum:
+                return f"{name} is not what was written"
+    except OSError as error:
+        raise storage_fault(error.filename or checkpoint, error) or error from None
+    except (ValueError, AttributeError) as error:
+        return f"{CHECKSUMS}: {first_line(error)}"
+    return ""
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
 def read_state(checkpoint: Path, identity: Mapping[str, Any]) -> State:
     """The state of a checkpoint. A checkpoint of another student or recipe is an InputError that names the field."""
     try:
         state = State(**json.loads((checkpoint / "state.json").read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError) as error:
-        raise InputError(
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        raise storage_fault(checkpoint, error) or InputError(
             f"{checkpoint}: cannot be read ({error}); remove this checkpoint and resume from the one before it"
         ) from None
     check_same_student(checkpoint, state.identity, identity)
@@ -96,7 +139,7 @@ def load_weights(checkpoint: Path, model: nn.Module, optimizer: torch.optim.Opti
         optimizer.load_state_dict(torch.load(checkpoint / "optimizer.pt", map_location="cpu", weights_only=True))
     except Exception as error:  # the readers raise many types for a damaged file
         reason = first_line(error)
-        raise InputError(
+        raise storage_fault(checkpoint, error) or InputError(
             f"{checkpoint}: cannot be read ({reason}); remove this checkpoint and resume from the one before it"
         ) from None
 

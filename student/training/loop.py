@@ -16,7 +16,7 @@ from data.random_bits import random_bits
 from data.recipe import Train
 from data.shards import Shard
 from student.hardware import compile_layers, open_accelerator, use_bfloat16
-from student.training.checkpoint import State, list_checkpoints, load_weights, read_state, save_checkpoint
+from student.training.checkpoint import State, load_weights, newest_sound, read_state, save_checkpoint
 from student.training.masked_head import MaskedLM
 from student.training.memory import choose_microbatch
 from student.training.metrics import Tally, append_row, read_rows, truncate_rows
@@ -100,13 +100,13 @@ def _restore(
     out: Path, identity: Mapping[str, Any], model: nn.Module, optimizer: torch.optim.Optimizer, accelerator: Accelerator
 ) -> State | None:
     """Load the newest checkpoint into model and optimizer. Returns its state, or None if there is no checkpoint."""
-    checkpoints = list_checkpoints(out)
-    if not checkpoints:
+    checkpoint = newest_sound(out)
+    if checkpoint is None:
         if accelerator.is_main_process:
             print(f"{out}: holds no checkpoint yet; starting from the beginning", file=sys.stderr)
         return None
-    state = read_state(checkpoints[-1], identity)
-    load_weights(checkpoints[-1], model, optimizer)
+    state = read_state(checkpoint, identity)
+    load_weights(checkpoint, model, optimizer)
     return state
 
 

@@ -120,16 +120,42 @@ def test_logging_more_often_is_no_other_student(run: Path, whole: Path, tmp_path
     assert [row["step"] for row in read_rows(out)][-6:] == [25, 26, 27, 28, 29, 30]
 
 
-def test_a_damaged_checkpoint_is_named(run: Path, whole: Path, tmp_path: Path) -> None:
+def flip(file: Path, place: int) -> None:
+    """Change one bit."""
+    content = bytearray(file.read_bytes())
+    content[place] ^= 1
+    file.write_bytes(content)
+
+
+@pytest.mark.parametrize("file", ["model.safetensors", "optimizer.pt", "state.json", "checksums.json", "config.json"])
+@pytest.mark.parametrize("damage", ["a bit", "cut", "gone"])
+def test_a_damaged_checkpoint_is_passed_over(
+    run: Path, whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], file: str, damage: str
+) -> None:
+    """Resumed from the one before it, the student is the same."""
     out = shutil.copytree(whole, tmp_path / "damaged")
     (out / "model.safetensors").unlink()
     newest = list_checkpoints(out)[-1]
-    (newest / "optimizer.pt").write_bytes(b"not a checkpoint")
-    with pytest.raises(InputError, match=f"{newest.name}.*remove this checkpoint"):
-        fit(run, out, resume=True)
-    shutil.rmtree(newest)
-    assert fit(run, out, resume=True).resumed_from == 18
+    size = (newest / file).stat().st_size
+    if damage == "gone":
+        (newest / file).unlink()
+    elif damage == "cut":
+        os.truncate(newest / file, size // 2)
+    else:
+        flip(newest / file, size * 3 // 4)
+    sound = file == "checksums.json" and damage == "gone"  # as a checkpoint of an earlier release
+    assert fit(run, out, resume=True).resumed_from == (24 if sound else 18)
+    assert sound or f"{newest}: is damaged (" in capsys.readouterr().err
     assert_same_rows(out, whole)
+
+
+def test_without_a_sound_checkpoint_nothing_is_resumed(run: Path, whole: Path, tmp_path: Path) -> None:
+    out = shutil.copytree(whole, tmp_path / "damaged")
+    (out / "model.safetensors").unlink()
+    for checkpoint in list_checkpoints(out):
+        flip(checkpoint / "model.safetensors", -9)
+    with pytest.raises(InputError, match="all 2 checkpoints are damaged"):
+        fit(run, out, resume=True)
 
 
 def test_a_full_disk_leaves_the_earlier_checkpoint(run: Path, whole: Path, tmp_path: Path) -> None:
