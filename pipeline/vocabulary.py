@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from data.atomic import replace_folder
+from data.lock import exclusive
 from data.recipe import Recipe
 from data.run import Run
 from data.table import Column, Table, Value
@@ -65,6 +66,11 @@ def _teacher_row(row: TeacherRow) -> list[Value]:
 
 def make_vocabulary(run: Run, *, beam_args: Sequence[str] = (), show_progress: bool = True) -> VocabularyResult:
     """Build the run's union vocabulary, or add the recipe's new teachers to the one that exists."""
+    with exclusive(run.vocabulary, "writes this vocabulary"):
+        return _make_vocabulary(run, beam_args, show_progress)
+
+
+def _make_vocabulary(run: Run, beam_args: Sequence[str], show_progress: bool) -> VocabularyResult:
     recipe = run.recipe
     settings = recipe.vocabulary
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from data.atomic import replace_folder
+from data.lock import exclusive
 from data.manifest import listed_shards
 from data.piece_counts import count_pieces
 from data.run import Run
@@ -61,6 +62,11 @@ class VocabularyReport:
 
 def report_vocabulary(run: Run, *, beam_args: Sequence[str] = (), show_progress: bool = True) -> VocabularyReport:
     """Write RUN/vocab/restricted (a tokenizer) and RUN/vocab/report (report.json, overlap.svg, scripts.svg)."""
+    with exclusive(run.vocabulary, "writes this vocabulary"):
+        return _report_vocabulary(run, beam_args, show_progress)
+
+
+def _report_vocabulary(run: Run, beam_args: Sequence[str], show_progress: bool) -> VocabularyReport:
     recipe, folder = run.recipe, run.vocabulary
     union = load_union(folder)
     known = [link.teacher for link in union.links]

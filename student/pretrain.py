@@ -16,6 +16,7 @@ from transformers import PreTrainedTokenizerFast
 
 from data.atomic import replace_folder
 from data.identity import fingerprint
+from data.lock import exclusive
 from data.recipe import Examples, Section, Student, Train
 from data.shards import list_shards, read_shards
 from data.storage import require_files
@@ -138,8 +139,14 @@ def pretrain(
     Raises InputError for a folder that is not empty, a corpus without an article, impossible settings, a tokenizer that cannot be read
     or merged, and for a given tokenizer together with settings of a new vocabulary.
     """
-    settings = settings or PretrainSettings()
-    out = Path(out)
+    with exclusive(Path(out), "pretrains this teacher"):
+        return _pretrain(corpora, language, Path(out), settings or PretrainSettings(), resume, progress)
+
+
+def _pretrain(
+    corpora: Sequence[str], language: str, out: Path, settings: PretrainSettings, resume: bool, progress: bool
+) -> PretrainResult:
+    """`pretrain`, where no other process makes this teacher."""
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(
             f"{out}: already holds something; expected no folder there, or an empty one: choose another --out or remove it"

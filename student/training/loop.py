@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from accelerate import Accelerator
 from torch import nn
 from tqdm import tqdm
 
+from data.lock import exclusive
 from data.random_bits import random_bits
 from data.recipe import Train
 from data.shards import Shard
@@ -75,6 +77,24 @@ def train(
         "processes": accelerator.num_processes,
         "shards": shards_fingerprint(shards),
     }
+    with exclusive(out, "trains this student") if accelerator.is_main_process else nullcontext():
+        return _train(model, shards, settings, out, tokenizer, max_length, seed, identity, resume, progress, accelerator)
+
+
+def _train(
+    model: Any,
+    shards: Sequence[Shard],
+    settings: Train,
+    out: Path,
+    tokenizer: Path,
+    max_length: int,
+    seed: int,
+    identity: Mapping[str, Any],
+    resume: bool,
+    progress: bool,
+    accelerator: Accelerator,
+) -> TrainResult:
+    """`train`, with settings and identity complete, where no other process trains this student."""
     if accelerator.is_main_process:
         open_output(out, identity, resume=resume)
     accelerator.wait_for_everyone()
