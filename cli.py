@@ -132,6 +132,7 @@ def demo(out: Path, quick: bool) -> None:
 )
 @click.option("--templates", type=PATH, help="TOML that adds to pipeline/corpus/templates.toml: what wiki templates show.")
 @click.option("--articles", "articles_by", type=ARTICLES, default="blank-lines", show_default=True, help="Of plain text.")
+@click.option("--id-prefix", default="", metavar="TEXT", help='Put before each id; "{input}" is the name of the input.')
 @json_option
 def prepare(inputs: Sequence[str], language: str, out: str, heldout: float, as_json: bool, **options: Any) -> None:
     """Turn Wikipedia dumps, WikiExtractor output, Parquet or plain text into article shards.

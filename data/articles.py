@@ -74,8 +74,13 @@ def read_articles(location: str, row_groups: range | None = None) -> Iterator[tu
                     f"{location}: row {row}: column 'text' is null; expected a string: run `mergedistill prepare` on the file, "
                     "which skips such rows and counts them"
                 )
-            yield (str(doc_id) if doc_id is not None else f"{PurePosixPath(split(location)[1]).stem}:{row}"), text
+            yield (str(doc_id) if doc_id is not None else default_id(location, row)), text
             row += 1
+
+
+def default_id(location: str, row: int) -> str:
+    """The id of an article without one: "<shard>:<row>"."""
+    return f"{PurePosixPath(split(location)[1]).stem}:{row}"
 
 
 def group_row_groups(rows: list[int], unit_articles: int) -> list[tuple[int, int]]:

@@ -6,7 +6,7 @@ A finished unit is a complete file at once, so a launch after a failure computes
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,12 +14,13 @@ import apache_beam as beam
 from apache_beam.ml.inference.base import RunInference
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
 
+from data.article_ids import require_unique_ids
 from data.contract import HELDOUT, PREDICTIONS, parse_path
 from data.identity import Identity
 from data.manifest import language_table, listed_shards, summarise, write_manifest
 from data.run import Run
 from data.shards import check_identity, list_shards, read_shard
-from data.storage import existing_files, map_files
+from data.storage import existing_files, map_files, require_files
 from data.table import Table
 from pipeline.beam.launch import run_pipeline
 from pipeline.beam.progress import watch_files
@@ -75,6 +76,7 @@ def predict(run: Run, *, teachers: Sequence[str] = (), beam_args: Sequence[str] 
         plan = make_plan(run, identities)
         clear_partial_files(run, names)
         if plan.missing:
+            _require_unique_articles(run, {unit.language for unit in plan.missing})
             outputs = [unit.output for unit in plan.missing]
             with watch_files(outputs, description="predict", unit="unit", show=show_progress):
                 run_pipeline(lambda pipeline: _branches(pipeline, run, plan, identities, beam_args), beam_args)
@@ -91,6 +93,15 @@ def _require_dtype(run: Run, beam_args: Sequence[str]) -> None:
             '"bfloat16" or "float32": write into the recipe what the workers multiply fast (bfloat16: GPUs from Ampere on, processors '
             "with AMX or AVX-512 BF16)"
         )
+
+
+def _require_unique_articles(run: Run, languages: Set[str]) -> None:
+    """Refuse corpora in which an id is there twice, before a teacher is paid: validate would refuse the shards for ever."""
+    for split, corpora in ((PREDICTIONS, run.recipe.corpora), (HELDOUT, run.recipe.heldout)):
+        for language in sorted(languages & corpora.keys()):
+            what = f"{'held-out ' if split == HELDOUT else ''}corpus of '{language}'"
+            files = require_files(run.recipe.locate_files(corpora[language]), what)
+            require_unique_ids(files, what, "make the shards again with `mergedistill prepare`, with --id-prefix for each input")
 
 
 def _branches(pipeline: beam.Pipeline, run: Run, plan: Plan, identities: Mapping[str, Identity], beam_args: Sequence[str]) -> None:

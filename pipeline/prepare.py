@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 
 import apache_beam as beam
 
+from data.article_ids import require_unique_ids
 from data.manifest import QUARANTINE
 from data.recipe import check_language
 from data.storage import expand, join, without_options
@@ -17,7 +18,7 @@ from pipeline.beam.staging import lock_folder, publish, recover, remove_staging,
 from pipeline.corpus.corpus_file import corpus_files, stem
 from pipeline.corpus.dump_parts import Part, parts_of
 from pipeline.corpus.read import ArticlesBy
-from pipeline.corpus.report import PrepareReport, read_staged, sum_parts, too_many_unparseable, write_quarantine
+from pipeline.corpus.report import PrepareReport, StagedPart, read_staged, sum_parts, too_many_unparseable, write_quarantine
 from pipeline.corpus.stage_part import Staging, stage_part
 from pipeline.corpus.templates import own_templates, read_templates
 from vocab.errors import InputError
@@ -46,6 +47,7 @@ def prepare(
     max_unparseable: float = 0.01,
     templates: str | None = None,
     articles_by: ArticlesBy = "blank-lines",
+    id_prefix: str = "",
     beam_args: Sequence[str] = (),
     show_progress: bool = True,
 ) -> PrepareReport:
@@ -57,6 +59,7 @@ def prepare(
     part_bytes       a bz2 dump of many streams is divided among the workers in parts of about this size
     templates        a TOML file that adds to the table of what templates show, see pipeline/corpus/templates.toml
     articles_by      what separates the articles of plain text
+    id_prefix        put before each article's id; "{input}" in it is the input's name. Two articles with one id are refused
     max_unparseable  0 to 1: the job fails if more than ten articles of an input, and more than this share, cannot be parsed
 
     The shards are the same, byte for byte, on any runner and with any number of workers. They appear when all of the job succeeded,
@@ -99,6 +102,7 @@ def prepare(
                     shard_articles=shard_articles,
                     templates=table,
                     articles_by=articles_by,
+                    id_prefix=id_prefix,
                 )
             )
             with watch_staging(staging, sizes, show=show_progress):
@@ -110,6 +114,7 @@ def prepare(
                 raise InputError(
                     f"{fault}: look at {join(out, QUARANTINE)}, raise --max-unparseable if it is right; no shard was written"
                 )
+            _require_unique(staging, staged)
             write_quarantine(staging, staging, staged)
             moves = {shard: join(part.attempt, shard) for part in staged for shard in part.report.shards}
             text = json.dumps(asdict(report), indent=2, ensure_ascii=False) + "\n"
@@ -119,6 +124,14 @@ def prepare(
             raise users_mistake(error) or error from None
         finally:
             remove_staging(staging)
+
+
+def _require_unique(staging: str, staged: Sequence[StagedPart]) -> None:
+    places = {join(staging, part.attempt, shard): (part.report.input, shard) for part in staged for shard in part.report.shards}
+    advice = (
+        'was an input given twice? Different articles: give --id-prefix "{input}-", which puts the input\'s name before each id'
+    )
+    require_unique_ids([*places], "the inputs", advice, lambda file: f"{places[file][1]}, of {places[file][0]}")
 
 
 def shard_names(files: Sequence[str]) -> dict[str, str]:

@@ -7,6 +7,8 @@ from data.identity import shard_identity
 from data.manifest import MANIFEST, listed_shards
 from data.run import Run
 from data.shards import Shard, check_identity, list_shards, read_shards
+from data.storage import join
+from data.validation.manifest_rules import check_entries
 from vocab.errors import InputError
 from vocab.union import Union
 
@@ -42,7 +44,24 @@ def student_shards(run: Run, split: str, union: Union) -> list[Shard]:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         raise InputError(f"{folder}: found no predictions of {missing[0]}{more}; expected some: run `mergedistill predict` first")
     _require_complete(folder, found, wanted)
+    _require_sound_footers(folder, found)
     return found
+
+
+def _require_sound_footers(folder: str, shards: Sequence[Shard]) -> None:
+    """Refuse what `validate` finds in footers and manifest: no row is read here. Each row is checked when it is decoded."""
+    for fault in check_entries(folder, shards):
+        raise InputError(f"{join(folder, fault.file)}: {fault.rule}: found {fault.found}; expected {fault.expected}")
+    reached: dict[tuple[str, str, str], tuple[int, str]] = {}
+    for shard in sorted(shards, key=lambda one: (one.location.rpartition("/")[0], one.unit["corpus"], one.unit["first_row_group"])):
+        key = (shard.path.teacher, shard.path.language, shard.unit["corpus"])
+        end, earlier = reached.get(key, (0, ""))
+        if shard.unit["first_row_group"] < end:
+            raise InputError(
+                f"{shard.location}: holds articles of {shard.unit['corpus']} that {earlier} holds too; expected each article once: "
+                "`mergedistill validate` says which shards are wrong"
+            )
+        reached[key] = (shard.unit["first_row_group"] + shard.unit["row_groups"], shard.location)
 
 
 def _require_complete(folder: str, found: Sequence[Shard], wanted: Sequence[tuple[str, str]]) -> None:

@@ -3,6 +3,7 @@
 import bz2
 import gzip
 import io
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -64,7 +65,19 @@ def corpus_files(inputs: Iterable[str]) -> list[str]:
             missing = "holds no file" if kind == fs.FileType.Directory else "does not exist, and no file matches it"
             raise InputError(f"{given}: {missing}; expected {FORMATS}: check the path")
         found.update(files)
+    _refuse_twice(found)
     return sorted(found)
+
+
+def _refuse_twice(files: Iterable[str]) -> None:
+    """Refuse a local file that has two names among the inputs, by a link or a loop of links: its articles would be there twice."""
+    names: dict[tuple[int, int], str] = {}
+    for file in sorted(files):
+        if "://" not in file and os.path.exists(file):
+            found = os.stat(file)
+            earlier = names.setdefault((found.st_dev, found.st_ino), file)
+            if earlier != file:
+                raise InputError(f"{file}: is the same file as {earlier}, by a link; expected each input once: leave one out")
 
 
 def stem(location: str) -> str:

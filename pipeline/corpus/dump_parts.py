@@ -33,6 +33,11 @@ class Part:
     size: int  # bytes of the file
 
     @property
+    def input_name(self) -> str:
+        """The name of the file that it is a part of."""
+        return self.name if self.whole else self.name.rpartition("-part")[0]
+
+    @property
     def whole(self) -> bool:
         """Whether the part is the complete file, of any format."""
         return (self.start, self.end) == (0, self.size)

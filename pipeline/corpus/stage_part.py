@@ -5,7 +5,7 @@ import hashlib
 import os
 import uuid
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -89,6 +89,7 @@ class Staging:
     shard_articles: int
     templates: Templates
     articles_by: ArticlesBy
+    id_prefix: str = ""  # before each id; "{input}" is the part's name
 
 
 def stage_part(part: Part, staging: Staging) -> None:
@@ -117,6 +118,7 @@ def _stage(part: Part, staging: Staging) -> None:
         nonlocal position
         position = to
 
+    prefix = staging.id_prefix.replace("{input}", part.input_name)
     for article in read_part(
         part,
         lambda reason: skipped.update([reason]),
@@ -125,6 +127,7 @@ def _stage(part: Part, staging: Staging) -> None:
         rendering=rendering,
         articles_by=staging.articles_by,
     ):
+        article = replace(article, id=prefix + article.id)
         characters += len(article.text)
         longest = max(longest, len(article.text))
         writer = heldout if is_heldout(staging.language, article.id, staging.heldout_percent) else kept

@@ -53,6 +53,9 @@ def test_a_dead_process_holds_no_lock(tmp_path: Path) -> None:
         refused(lambda: exclusive(tmp_path / "one", "does this").__enter__(), r"one: another process does this; wait for it")
         with exclusive(tmp_path / "two", "does this"):
             pass
+    with exclusive(tmp_path / "below/one", "does this"):
+        assert (tmp_path / "below/.one.lock").exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".one.lock"]  # of the process that was killed
     with exclusive(tmp_path / "one", "does this"):
         refused(lambda: exclusive(tmp_path / "one", "does this").__enter__(), "another process")
 

@@ -26,9 +26,9 @@ from vocab.errors import InputError
 @pytest.fixture
 def corpus(tmp_path: Path) -> Path:
     folder = tmp_path / "in"
-    for part in ("AA", "AB"):
+    for part, first in (("AA", 1), ("AB", 101)):
         (folder / part).mkdir(parents=True)
-        texts = (doc(number, f"{part} " * number) for number in range(1, 13))
+        texts = (doc(number, f"{part} " * (number % 100)) for number in range(first, first + 12))
         (folder / part / "wiki_00").write_text("".join(texts))
     (folder / "d.xml.bz2").write_bytes(bz2.compress(dump(page(50, "Text."), page(51, "#REDIRECT [[x]]")).encode()))
     return folder

@@ -120,7 +120,11 @@ def test_wikiextractors_addresses_and_brackets(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("quoted", ['<doc id="7">\nmore', "</doc>\nmore", "</doc>\n<p>\n</doc>"])
 def test_a_page_that_quotes_the_marks_is_set_aside_alone(tmp_path: Path, quoted: str) -> None:
-    text = doc(1, "one") + f'<doc id="2" url="" title="quotes">\nquotes\n\na\n{quoted}\n</doc>\n' + doc(3, "three") * 30
+    text = (
+        doc(1, "one")
+        + f'<doc id="2" url="" title="quotes">\nquotes\n\na\n{quoted}\n</doc>\n'
+        + "".join(doc(number, "three") for number in range(3, 33))
+    )
     (tmp_path / "wiki_00.gz").write_bytes(gzip.compress(text.encode()))
     report = prepare_all([tmp_path / "wiki_00.gz"], tmp_path / "out")
     assert report.skipped == {"unparseable page": 1}

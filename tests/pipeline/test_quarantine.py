@@ -64,7 +64,7 @@ def test_the_quarantine_is_that_of_the_last_job(tmp_path: Path) -> None:
 def test_the_share_is_of_each_input(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     poisoned(tmp_path / "in", 11)
-    (tmp_path / "in" / "a.xml").write_text(dump(*(page(number, "Text") for number in range(1200))))
+    (tmp_path / "in" / "a.xml").write_text(dump(*(page(number, "Text") for number in range(1000, 2200))))
     with pytest.raises(InputError, match=r"dewiki\.xml\.bz2: 11 of 41"):
         prepare_dump(tmp_path / "in", tmp_path / "out")
     prepare_dump(tmp_path / "in", tmp_path / "out", max_unparseable=0.3)

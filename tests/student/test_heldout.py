@@ -117,7 +117,13 @@ def predict(recipe: Recipe, union: Union, folder: Path, rows: int, *, changes: d
         identity |= changes or {}
         content = table(rows, seed=rows, vocab_size=union.size)
         path = ShardPath(language=language, teacher=teacher, name="part0-00000").below(str(folder))
-        write_shard(path, content, identity=identity, unit={}, report={"masked_positions": 0, "counters": {}})
+        write_shard(
+            path,
+            content,
+            identity=identity,
+            unit={"corpus": "part0", "first_row_group": 0, "row_groups": 1},
+            report={"masked_positions": 0, "counters": {}},
+        )
     write_manifest(str(folder), recipe, read_shards(list_shards(str(folder))))
 
 
