@@ -32,12 +32,14 @@ class Group(click.Group):
     """The commands. A user's mistake becomes one line and exit code 2. Any other exception is a bug and keeps its traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
+        from data.interruption import one_line_when_interrupted
         from data.storage_faults import users_fault
         from pipeline.beam.job_errors import JobError
         from vocab.errors import InputError
 
         try:
-            return super().invoke(ctx)
+            with one_line_when_interrupted():
+                return super().invoke(ctx)
         except InputError as error:
             raise UserError(str(error)) from None
         except JobError as error:

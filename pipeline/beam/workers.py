@@ -4,14 +4,19 @@ import logging
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
+from typing import NoReturn
 
 from apache_beam.runners.worker import sdk_worker
 
 import vocab
 from pipeline.beam.job_errors import JobError
+
+_CTRL_C = 0.2  # seconds: a terminal sends it to launcher and workers at once, and then no worker has died by itself
 
 
 @contextmanager
@@ -30,6 +35,10 @@ def importable_in_workers() -> Iterator[None]:
             os.environ["PYTHONPATH"] = before
 
 
+class _WorkerDied(BaseException):
+    """Raised in the main thread, wherever it waits."""
+
+
 @contextmanager
 def notice_dead_workers() -> Iterator[None]:
     """Raise JobError if a worker process dies (killed, or out of memory). Beam would wait for it for ever."""
@@ -43,17 +52,21 @@ def notice_dead_workers() -> Iterator[None]:
                 before(failed)
         elif not deaths:
             deaths.append(str(failed.exc_value))
-            signal.pthread_kill(launcher, signal.SIGINT)  # it may wait for a lock, and only a signal ends that
+            time.sleep(_CTRL_C)
+            signal.pthread_kill(launcher, signal.SIGUSR1)  # it may wait for a lock, and only a signal ends that
+
+    def give_up(number: int, frame: FrameType | None) -> NoReturn:
+        raise _WorkerDied
 
     if threading.current_thread() is threading.main_thread():
-        threading.excepthook = on_error
+        threading.excepthook, handler = on_error, signal.signal(signal.SIGUSR1, give_up)
     try:
         yield
-    except KeyboardInterrupt:
-        if not deaths:
-            raise
+    except _WorkerDied:
         raise JobError(f"a Beam worker died ({deaths[0]}): was it killed, or out of memory? Fewer workers take less") from None
     finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGUSR1, handler)
         if not deaths:  # else other threads are about to fail for the same reason
             threading.excepthook = before
 
