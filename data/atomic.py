@@ -12,7 +12,7 @@ from pathlib import Path
 import pyarrow as pa
 from pyarrow import NativeFile, fs
 
-from data.storage import OBJECT_STORES, TEMPORARY_SUFFIX, join, resolve, split
+from data.storage import OBJECT_STORES, TEMPORARY_SUFFIX, join, list_files, resolve, split
 from data.storage_faults import storage_fault
 
 
@@ -30,6 +30,15 @@ def write_atomically(location: str | Path, write: Callable[[NativeFile], None], 
         (_upload if resolve(location)[0].type_name in OBJECT_STORES else _rename)(str(location), write, check)
     except OSError as error:
         raise storage_fault(location, error, local=True) or error from None
+
+
+def clear_partial(location: str | Path) -> None:
+    """Remove what killed processes left of this file. Only call it where no other process writes the file."""
+    folder, name = split(str(location))
+    for file in list_files(folder):
+        if file.base_name.startswith(f".{name}.") and file.base_name.endswith(TEMPORARY_SUFFIX):
+            with suppress(FileNotFoundError):
+                resolve(folder)[0].delete_file(file.path)
 
 
 def _rename(location: str, write: Callable[[NativeFile], None], check: Callable[[str], None] | None) -> None:

@@ -15,12 +15,13 @@ from apache_beam.ml.inference.base import RunInference
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
 
 from data.article_ids import require_unique_ids
+from data.atomic import clear_partial
 from data.contract import HELDOUT, PREDICTIONS, parse_path
 from data.identity import Identity
-from data.manifest import language_table, listed_shards, summarise, write_manifest
+from data.manifest import MANIFEST, QUARANTINE, language_table, listed_shards, summarise, write_manifest
 from data.run import Run
 from data.shards import check_identity, list_shards, read_shard
-from data.storage import existing_files, map_files, require_files
+from data.storage import existing_files, join, map_files, require_files
 from data.table import Table
 from pipeline.beam.launch import run_pipeline
 from pipeline.beam.progress import watch_files
@@ -153,6 +154,9 @@ def _finish(run: Run, identities: Mapping[str, Identity], plan: Plan, seconds: f
     A manifest lists all shards of this launch's teachers. Of other teachers it keeps the shards that it listed before, because
     another launch may be computing more of them now.
     """
+    for split in (PREDICTIONS, HELDOUT):
+        for file in (MANIFEST, QUARANTINE):
+            clear_partial(join(run.shards(split), file))
     known = {shard.location: shard for shard in plan.finished_shards}
     listed: dict[str, list[str]] = {}
     for split in (PREDICTIONS, HELDOUT):

@@ -14,6 +14,7 @@ from data.recipe import Recipe
 from data.run import Run
 from data.table import Column, Table, Value
 from data.text_sample import sample_texts
+from pipeline.beam.staging import recover
 from pipeline.teacher.files import read_teachers
 from pipeline.token_counts import corpus_scales, count_tokens
 from vocab.agreement import hf_segmenter
@@ -71,6 +72,7 @@ def make_vocabulary(run: Run, *, beam_args: Sequence[str] = (), show_progress: b
 
 
 def _make_vocabulary(run: Run, beam_args: Sequence[str], show_progress: bool) -> VocabularyResult:
+    recover(str(run.folder))  # a count that was killed
     recipe = run.recipe
     settings = recipe.vocabulary
 

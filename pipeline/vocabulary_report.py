@@ -18,6 +18,7 @@ from data.run import Run
 from data.shards import list_shards, read_shards
 from data.table import Column, Table, Value
 from data.text_sample import sample_texts
+from pipeline.beam.staging import recover
 from pipeline.teacher.files import read_teachers
 from pipeline.token_counts import count_tokens
 from vocab.agreement import Agreement, hf_segmenter, measure_agreement
@@ -67,6 +68,7 @@ def report_vocabulary(run: Run, *, beam_args: Sequence[str] = (), show_progress:
 
 
 def _report_vocabulary(run: Run, beam_args: Sequence[str], show_progress: bool) -> VocabularyReport:
+    recover(str(run.folder))  # a count that was killed
     recipe, folder = run.recipe, run.vocabulary
     union = load_union(folder)
     known = [link.teacher for link in union.links]

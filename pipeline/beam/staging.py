@@ -9,7 +9,8 @@ from contextlib import contextmanager, suppress
 
 from pyarrow import fs
 
-from data.atomic import write_text
+from data.atomic import clear_partial, write_text
+from data.manifest import QUARANTINE
 from data.storage import join, resolve
 from vocab.errors import InputError, first_line
 
@@ -71,6 +72,8 @@ def remove_staging(staging: str) -> None:
 
 def recover(out: str) -> None:
     """Remove what a killed job left: its staging folder, and the shards of an unfinished `publish`."""
+    for file in (REPORT, QUARANTINE):
+        clear_partial(join(out, file))
     filesystem, path = resolve(out)
     for info in filesystem.get_file_info(fs.FileSelector(path)):
         if info.type == fs.FileType.Directory and info.base_name.startswith(_STAGING):

@@ -13,8 +13,10 @@ import numpy as np
 
 from data.recipe import Recipe
 from data.recipe_file import parse_recipe, save_recipe
+from data.run import Run
 from data.shards import leaf, list_shards, open_shard
 from pipeline.teacher.files import teacher_folder
+from pipeline.vocabulary import make_vocabulary
 from tests.support.factories import TEXTS, articles, save_teacher, word_pieces
 from tests.support.paths import ROOT
 from tests.support.runs import MULTI_PROCESSING, build_union, columns, computations, launch
@@ -123,7 +125,12 @@ def test_kill_minus_9_loses_only_units_in_flight(recipe: Recipe, undisturbed: Pa
         standing = computations(run)
         assert finished.items() < standing.items()
         finished = standing
+    left = [run / "predictions/._manifest.json.0a1b2c3d.partial", run / ".staging-0a1b"]
+    left[0].write_text("{")
+    left[1].mkdir()
     assert launch(recipe, run).computed == 8 - len(finished)
+    make_vocabulary(Run(recipe=recipe, folder=run), show_progress=False)
+    assert not any(path.exists() for path in left)
     assert finished.items() <= computations(run).items()
     ours, theirs = columns(run), columns(undisturbed)
     assert list(ours) == list(theirs)

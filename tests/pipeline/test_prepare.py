@@ -122,7 +122,10 @@ def test_a_killed_job_is_cleared_away_by_the_next(corpus: Path, tmp_path: Path) 
     assert killed.returncode == -9
     assert list(out.glob("*.parquet"))
     assert not (out / "_prepare.json").exists()
+    for left in ("._prepare.json.0a1b2c3d.partial", "._quarantine.jsonl.0a1b2c3d.partial"):
+        (out / left).write_text("{")
     prepare_all([corpus], out, heldout_percent=20)
+    assert not [*out.glob(".*")]
     prepare_all([corpus], tmp_path / "fresh", heldout_percent=20)
     assert tree(out) == tree(tmp_path / "fresh")
 
