@@ -38,6 +38,7 @@ class Shard:
     rows: int
     row_groups: int
     bytes: int
+    checksum: str = ""  # of the footer: another computation of the unit has another one
 
 
 class UnreadableShard(InputError):
@@ -148,6 +149,7 @@ def read_shard(location: str) -> Shard:
         rows=file.metadata.num_rows,
         row_groups=file.metadata.num_row_groups,
         bytes=filesystem.get_file_info(inner).size,
+        checksum=metadata[CHECKSUM_KEY].decode(),
     )
 
 

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from data.contract import CHECKSUM_KEY
 from data.random_bits import permutation
 from data.shards import Shard, open_shard
 from data.storage_faults import storage_fault
 from student.training.batch import TEACHER_COLUMNS
+from student.training.row_checks import UnsoundRows, check_rows
 from vocab.errors import InputError, first_line
 
 CHUNK_ROW_GROUPS = 4  # decoded and shuffled together; a row group has up to 4,096 rows, and far fewer in small units
@@ -86,9 +88,13 @@ class LanguageRows:
 def read_row_group(shard: Shard, group: int, columns: Sequence[str], vocab_size: int) -> pa.Table:
     """The columns of one row group, with verified checksums.
 
-    Raises InputError with the name of the file for a damaged page, a missing column, and an id outside the vocabulary.
+    Raises InputError with the name of the file for a damaged page and a missing column, and UnsoundRows for rows that predict cannot have
+    written, and for a file that is not the one whose footer was read at the start.
     """
     with open_shard(shard.location) as file:
+        checksum = (file.metadata.metadata or {}).get(CHECKSUM_KEY, b"").decode()
+        if shard.checksum and checksum != shard.checksum:
+            raise UnsoundRows(shard.location, "footer", None, "the file was replaced since training began")
         missing = [name for name in columns if name not in file.schema_arrow.names]
         if missing:
             advice = (
@@ -104,15 +110,8 @@ def read_row_group(shard: Shard, group: int, columns: Sequence[str], vocab_size:
             raise storage_fault(shard.location, error) or InputError(
                 f"{shard.location}: row group {group} is damaged ({reason}); remove the file and run `mergedistill predict` again"
             ) from None
-    for name in table.column_names:
-        if name.endswith("_ids"):
-            for part in table.column(name).chunks:
-                flat = part.flatten().to_numpy()
-                highest = int(flat.max()) if len(flat) else -1
-                if highest >= vocab_size:
-                    raise InputError(
-                        f"{shard.location}: column '{name}' holds the id {highest}; expected ids below {vocab_size}: made for another one"
-                    )
+    first = sum(file.metadata.row_group(index).num_rows for index in range(group))
+    check_rows(table, shard.location, first, vocab_size)
     return table
 
 
