@@ -251,19 +251,26 @@ def estimate(recipe: str, out: Path | None, settings: Sequence[str], rate: float
 @main.command(cls=BeamCommand)
 @run_options
 @click.option("--teacher", "teachers", multiple=True, metavar="NAME", help="Only this teacher (may be given more than once).")
+@click.option("--dry-run", is_flag=True, help="Only say which units would be computed. No teacher is loaded.")
 @json_option
-@click.pass_context
-def predict(ctx: click.Context, recipe: str, out: Path, settings: Sequence[str], teachers: Sequence[str], as_json: bool) -> None:
+def predict(recipe: str, out: Path, settings: Sequence[str], teachers: Sequence[str], dry_run: bool, as_json: bool) -> None:
     """Stage 1: run the teachers, write their top-k logits. After a failure, run it again: it computes what is missing.
 
     \b
     Example:  mergedistill predict recipe.toml --out runs/mine
+              mergedistill predict recipe.toml --out runs/mine --dry-run
               mergedistill predict recipe.toml --out runs/mine -- --direct_num_workers=2 --direct_running_mode=multi_processing
     """
+    from pipeline.dry_run import dry_run as planned
+    from pipeline.dry_run import work_table
+
+    run = _open(recipe, out, settings)
+    if dry_run:
+        return _print(work_table(run, planned(run, teachers)), as_json)
     from pipeline.predict import predict as predict_units
 
-    result = predict_units(_open(recipe, out, settings), teachers=teachers, beam_args=ctx.meta.get("beam", []))
-    _print(result.table(), as_json)
+    beam_args = click.get_current_context().meta.get("beam", [])
+    _print(predict_units(run, teachers=teachers, beam_args=beam_args).table(), as_json)
 
 
 @main.command()
