@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import os
 import shlex
 import sys
@@ -57,9 +58,19 @@ class RunFolder(click.Path):
     """The folder of a run. It must be local or mounted: a URI would silently become a folder with that name."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not str(value).strip():
+            self.fail("is empty; expected a folder", param, ctx)
         if "://" in str(value):
             self.fail(f"found the URI '{value}'; expected a folder that all workers see under this path", param, ctx)
         return super().convert(value, param, ctx)
+
+
+class Number(click.FloatRange):
+    """A number in a range. "nan" is in no range, though no comparison says so."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        found = super().convert(value, param, ctx)
+        return found if math.isfinite(found) else self.fail(f"found {value}; expected a finite number", param, ctx)
 
 
 class BeamCommand(click.Command):
@@ -77,12 +88,12 @@ class BeamCommand(click.Command):
 
 
 RUN_FOLDER = RunFolder(file_okay=False, path_type=Path)
-LOCAL_FOLDER = click.Path(file_okay=False, path_type=Path)
+LOCAL_FOLDER = RunFolder(file_okay=False, path_type=Path)
 PATH = click.Path(path_type=Path)
 ARTICLES = click.Choice(["lines", "blank-lines", "file"])
 FAMILY = click.Choice(["wordpiece", "unigram", "bpe", "byte-level"])
-RATE = click.FloatRange(min=0, min_open=True)
-SHARE = click.FloatRange(0, 1)
+RATE = Number(min=0, min_open=True)
+SHARE = Number(0, 1)
 set_option = click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a key of the recipe.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, and nothing else, on stdout.")
 recipe_argument = click.argument("recipe", type=click.Path(), metavar="RECIPE")
@@ -128,7 +139,7 @@ def demo(out: Path, quick: bool) -> None:
 @click.argument("inputs", nargs=-1, required=True, type=click.Path(), metavar="INPUT...")
 @click.option("--language", required=True, help="Language code of the text, as de.")
 @click.option("--out", required=True, type=click.Path(), metavar="FOLDER", help="Where the article shards go: a new folder or URI.")
-@click.option("--heldout", type=click.FloatRange(0, 50), default=0.0, metavar="PERCENT", help="Articles for FOLDER/heldout.")
+@click.option("--heldout", type=Number(0, 50), default=0.0, metavar="PERCENT", help="Articles for FOLDER/heldout.")
 @click.option(
     "--max-unparseable", type=SHARE, default=0.01, show_default=True, help="Fail if more articles (and over 10) are broken."
 )
@@ -303,9 +314,7 @@ def validate(ctx: click.Context, predictions: str, vocab: Path | None, as_json: 
 @main.command()
 @run_options
 @click.option("--rows", type=click.IntRange(min=1), default=100, show_default=True, help="How many rows are computed again.")
-@click.option(
-    "--tolerance", type=click.FloatRange(min=0), help="Largest logit difference that is rounding. Default: 0.05; bfloat16: 0.5."
-)
+@click.option("--tolerance", type=Number(min=0), help="Largest logit difference that is rounding. Default: 0.05; bfloat16: 0.5.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the random choice of rows.")
 @json_option
 @click.pass_context

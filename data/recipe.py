@@ -137,7 +137,7 @@ class Recipe(Section):
     """Everything that a run depends on."""
 
     name: Name
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     teachers: Annotated[list[Teacher], Field(min_length=1)]
     corpora: dict[Language, str]  # language → glob or URI of article shards
     heldout: dict[Language, str] = {}  # the same for held-out articles: predicted, but not trained on

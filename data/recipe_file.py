@@ -21,11 +21,16 @@ def load_recipe(path: str | Path, settings: Sequence[str] = ()) -> Recipe:
     Raises InputError with the key, what was found, and what to do.
     """
     try:
-        content = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        text = Path(path).read_text(encoding="utf-8")
+        if text.startswith("\ufeff"):
+            raise InputError(f"recipe {path}: begins with a byte order mark; expected UTF-8 without one: save it so")
+        content = tomllib.loads(text)
     except FileNotFoundError:
         raise InputError(f"recipe {path}: no such file; expected a TOML file: see `mergedistill recipe --help`") from None
     except IsADirectoryError:
         raise InputError(f"recipe {path}: found a folder; expected a TOML file") from None
+    except RecursionError:
+        raise InputError(f"recipe {path}: is nested too deep; expected TOML as in `mergedistill recipe --help`") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"recipe {path}: not TOML: {error}") from None
     for setting in settings:

@@ -66,6 +66,8 @@ def prepare(
     and then `_prepare.json`. A job that fails leaves nothing, except `out/_quarantine.jsonl` if too many pages could not be parsed.
     Raises InputError for a wrong input or option, too many unparseable pages, shards that exist already in `out`, and a full disk.
     """
+    if not out.strip():
+        raise InputError("--out is empty; expected a folder or URI for the article shards")
     if not language.strip():
         raise InputError("--language is empty; expected a language code such as 'de'")
     if not 0 <= heldout_percent < 100:

@@ -107,7 +107,7 @@ def read_heldout(out: Path) -> Heldout | None:
     try:
         content = json.loads((out / FILE).read_text(encoding="utf-8"))
         return Heldout(scores=tuple(Score(**score) for score in content["scores"]), mean_rdt=content["mean_rdt"])
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None
 
 

@@ -1,6 +1,5 @@
 """A run's student: trained on the predictions, scored on the held-out predictions, and left in RUN/<name>."""
 
-import json
 import shutil
 from pathlib import Path
 
@@ -8,6 +7,7 @@ from data.atomic import replace_folder
 from data.contract import HELDOUT, PREDICTIONS
 from data.recipe_file import save_recipe
 from data.run import Run
+from data.state_file import read_state_file
 from data.table import Table
 from student.hardware import open_accelerator
 from student.heldout import Heldout, read_heldout, same_rows, score, score_table, write_heldout
@@ -63,7 +63,7 @@ def train_student(run: Run, name: str = "student", *, resume: bool = False, prog
 def _counted_in_predictions(run: Run) -> bool:
     """Whether the run's restricted tokenizer was made from the predictions. A report before predict counts the corpora instead."""
     report = run.vocabulary / "report/report.json"
-    return report.is_file() and json.loads(report.read_text(encoding="utf-8"))["counted"] == "predictions"
+    return report.is_file() and read_state_file(report).get("counted") == "predictions"
 
 
 def evaluate_student(run: Run, name: str = "student") -> Heldout:

@@ -70,7 +70,7 @@ def read_json(folder: Path, name: str, file: str = "tokenizer_config.json") -> d
         return {}
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"teacher '{name}': {path} is not JSON: {first_line(error)}; fetch it again") from None
     if not isinstance(content, dict):
         raise InputError(f"teacher '{name}': {path}: found {type(content).__name__}; expected a JSON object: fetch it again")

@@ -213,7 +213,7 @@ def _check_json(path: Path, name: str) -> None:
         vocabulary = content["model"]["vocab"]
         tokens = [str(token) for token in (vocabulary if isinstance(vocabulary, dict) else [entry[0] for entry in vocabulary])]
         ids = list(vocabulary.values()) if isinstance(vocabulary, dict) else []
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(
             f"teacher '{name}': {path} is not a tokenizer.json, or a damaged one ({type(error).__name__}: {first_line(error)}); "
             "fetch it again"

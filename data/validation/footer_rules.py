@@ -128,7 +128,7 @@ def read_footer(footer: pq.FileMetaData, faults: list[FrameFault]) -> dict[bytes
             continue
         try:
             content = json.loads(metadata[key])
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             faults.append(("footer.json", short, f"no JSON: {error}", "a JSON object"))
             continue
         if not isinstance(content, dict):

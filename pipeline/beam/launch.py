@@ -10,7 +10,7 @@ from apache_beam.runners.runner import PipelineResult, PipelineState
 from pipeline.beam.job_errors import JobError, engine_failure, users_mistake
 from pipeline.beam.runners import DASK, finish_dask, make_runner, one_element_a_task, parse_options
 from pipeline.beam.workers import importable_in_workers, notice_dead_workers, quiet_beam
-from vocab.errors import InputError
+from vocab.errors import InputError, first_line
 
 
 def run_pipeline(build: Callable[[beam.Pipeline], None], beam_args: Sequence[str]) -> PipelineResult:
@@ -34,13 +34,15 @@ def run_pipeline(build: Callable[[beam.Pipeline], None], beam_args: Sequence[str
             )
         try:
             pipeline = beam.Pipeline(runner=runner, options=options)
-        except ValueError as error:  # the runner needs an option that is missing
+        except (ValueError, ImportError) as error:  # an option is missing, or what an option needs is not installed
             raise InputError(f"Beam: {' '.join(str(error).split())}") from None
         build(pipeline)
         try:
             result = pipeline.run()
             state = result.wait_until_finish()
         except Exception as error:
+            if isinstance(error, ImportError) and "ipeline option" in str(error):  # found when the pipeline starts
+                raise InputError(f"Beam: {first_line(error)}") from None
             meaning = users_mistake(error) or engine_failure(error)
             if meaning is None:
                 raise

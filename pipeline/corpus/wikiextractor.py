@@ -80,6 +80,8 @@ def read_jsonl(stream: io.BufferedReader, skipped: Callable[[str], None]) -> Ite
             continue
         try:
             row = json.loads(line)
+        except RecursionError:
+            raise UnreadableInput(f"line {number}: is nested too deep; expected one object a line: correct or remove it") from None
         except json.JSONDecodeError as error:
             raise UnreadableInput(
                 f"line {number}: {error.msg} at column {error.colno}; expected one JSON object a line: correct or remove it"

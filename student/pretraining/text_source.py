@@ -18,6 +18,7 @@ from data.examples import Alphabet, gold_table, make_examples
 from data.identity import differences, file_fingerprint
 from data.recipe import Examples, Language
 from data.shards import write_shard
+from data.state_file import read_state_file
 from student.pretraining.given_tokenizer import given_tokenizer, highest_id
 from student.pretraining.subwords import SMALLEST, NoWordsError, train_subwords
 from student.pretraining.wordpiece import train_wordpiece
@@ -114,10 +115,13 @@ def prepare_text(work: Path, source: TextSource) -> dict[str, int]:
     """
     done = work / "prepared.json"
     if done.exists():
-        content = json.loads(done.read_text(encoding="utf-8"))
-        if content["source"] == source.to_json():
-            return dict(content["counters"])
-        first = differences(source.to_json(), content["source"])[0]
+        content = read_state_file(done)
+        begun, counted = content.get("source"), content.get("counters")
+        if not isinstance(begun, dict) or not isinstance(counted, dict):
+            raise InputError(f"{done}: lacks what this program wrote (source, counters): remove {work} and start again")
+        if begun == source.to_json():
+            return dict(counted)
+        first = differences(source.to_json(), begun)[0]
         raise InputError(
             f"{work}: begun with other arguments ({first}); give the same as before, or remove the folder and start again without --resume"
         )

@@ -14,13 +14,13 @@ V = 120,000, a step took 11.1 and 31.6 GB with micro-batches of 16,384 and 65,53
 (`tests/benchmarks/bench_gpu.py`).
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from data.recipe import Train
+from data.state_file import read_state_file
 from student.hardware import use_bfloat16
 from student.training.loss import BLOCK_LOGITS
 from student.training.output import IDENTITY
@@ -51,7 +51,7 @@ def choose_microbatch(settings: Train, model: Any, device: torch.device, process
         return settings.tokens_per_microbatch
     begun = out / IDENTITY
     if begun.exists():
-        recorded = json.loads(begun.read_text(encoding="utf-8")).get("train.tokens_per_microbatch")
+        recorded = read_state_file(begun).get("train.tokens_per_microbatch")
         if isinstance(recorded, int):
             return recorded
     if device.type != "cuda":

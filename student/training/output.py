@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from data.atomic import sync, write_text
+from data.state_file import read_state_file
 from data.storage import TEMPORARY_SUFFIX
 from student.hf_folder import save_model
 from student.training.checkpoint import check_same_student, refuse_failed_writes
@@ -31,7 +32,7 @@ def open_output(out: Path, identity: Mapping[str, Any], *, resume: bool) -> None
         raise InputError(f"{out}: found a file; expected a folder, or none: choose another name")
     file = out / IDENTITY
     if resume and file.exists():
-        check_same_student(out, json.loads(file.read_text(encoding="utf-8")), identity)
+        check_same_student(out, read_state_file(file), identity)
         return
     if out.exists() and any(out.iterdir()):
         advice = "continue with --resume, or choose" if file.exists() else "choose"
