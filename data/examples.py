@@ -5,10 +5,10 @@ in any process and order, and with every version of numpy. Legend: T tokens, M m
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -19,14 +19,8 @@ from data.masking import corrupt, select_tokens, select_words
 from data.random_bits import random_bits
 from data.recipe import Examples as ExampleSettings
 from data.shards import list_column
+from data.tokenise import Failed, tokenise
 from vocab.roles import Roles
-
-CHARACTERS_PER_CALL = 1_000_000  # for one call of the tokenizer: limits the memory, and is enough for all its threads
-
-Tokenised: TypeAlias = tuple[
-    str, NDArray[np.int64], NDArray[np.int64]
-]  # doc_id, token ids [T], the word of each token [T] or nothing
-Failed: TypeAlias = Callable[[str, str], object]  # called with (doc_id, reason) for an article that cannot be used
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -221,45 +215,3 @@ def flat_gold_table(
 
 def _flat(arrays: list[NDArray[Any]]) -> NDArray[Any]:
     return np.concatenate(arrays) if arrays else np.zeros(0, dtype=np.uint32)
-
-
-def tokenise(
-    articles: Iterable[tuple[str, str]], tokenizer: Any, with_words: bool, counters: Counter[str], failed: Failed | None = None
-) -> Iterator[list[Tokenised]]:
-    """The articles as tokens, without special tokens. Each list is what one call of the tokenizer gave; none is empty.
-
-    Without `with_words` the words are empty. Adds to `counters`: articles, characters. `failed`: see `make_examples`.
-    """
-    tokenizer.encode_special_tokens = True  # a quoted "[MASK]" in an article must not become the mask token
-
-    def encode(batch: list[tuple[str, str]]) -> list[Tokenised]:
-        call = tokenizer.encode_batch if with_words else tokenizer.encode_batch_fast
-        try:
-            encodings = call([text for _, text in batch], add_special_tokens=False)
-        except BaseException as error:  # a panic in the tokenizer's Rust code is not an Exception
-            if failed is None or isinstance(error, KeyboardInterrupt | SystemExit | MemoryError):
-                raise
-            if len(batch) > 1:
-                return [found for article in batch for found in encode([article])]
-            counters["articles"] += 1
-            failed(batch[0][0], f"the tokenizer failed: {error}")
-            return []
-        tokenised = []
-        for (doc_id, text), encoding in zip(batch, encodings, strict=True):
-            counters["articles"] += 1
-            counters["characters"] += len(text)
-            words = np.array([-1 if word is None else word for word in encoding.word_ids] if with_words else [], dtype=np.int64)
-            tokenised.append((doc_id, np.array(encoding.ids, dtype=np.int64), words))
-        return tokenised
-
-    batch: list[tuple[str, str]] = []
-    size = 0
-    for article in articles:
-        batch.append(article)
-        size += len(article[1])
-        if size >= CHARACTERS_PER_CALL:
-            if found := encode(batch):
-                yield found
-            batch, size = [], 0
-    if batch and (found := encode(batch)):
-        yield found

@@ -18,9 +18,9 @@ from tokenizers import Tokenizer
 
 from data.articles import group_row_groups, open_article_shard, read_articles
 from data.atomic import write_atomically, write_text
-from data.examples import tokenise
 from data.recipe import Recipe
 from data.storage import join, require_files, resolve
+from data.tokenise import tokenise
 from pipeline.beam.job_errors import users_mistake
 from pipeline.beam.launch import run_pipeline
 from pipeline.beam.progress import watch_files

@@ -9,6 +9,7 @@ from typing import Any
 
 import apache_beam as beam
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import torch
 from apache_beam.metrics.metric import MetricsFilter
@@ -16,11 +17,12 @@ from apache_beam.ml.inference.base import RunInference
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, models
 
-from data.examples import Alphabet, Example, tokenise
+from data.examples import Alphabet, Example
 from data.recipe import Recipe
 from data.recipe_file import parse_recipe
 from data.run import Run
 from data.shards import leaf, list_shards, open_shard, read_shards
+from data.tokenise import LONGEST_ARTICLE, tokenise
 from data.validation.validate import validate
 from pipeline.beam.launch import run_pipeline
 from pipeline.beam.teacher_steps import TeacherHandler, WriteShard
@@ -34,7 +36,7 @@ from pipeline.teacher.plan import make_plan
 from pipeline.teacher.to_union import Spelling
 from pipeline.teacher.windows import Windows
 from pipeline.vocabulary import make_vocabulary
-from tests.support.factories import SPECIAL, TEXTS, article_shard, articles, save_teacher, word_pieces
+from tests.support.factories import SPECIAL, TEXTS, article_shard, articles, save_teacher, two_language_recipe, word_pieces
 from vocab.errors import InputError
 from vocab.folder import load_map
 from vocab.teacher_vocabulary import read_teacher
@@ -95,6 +97,21 @@ def test_a_poison_article_is_set_aside(tmp_path: Path) -> None:
         other = other.filter(np.isin(other["doc_id"].to_pylist(), ["en-7", "en-8"], invert=True))
         assert one["input_ids"].equals(other["input_ids"])
         assert np.allclose(leaf(one["label_logits"])[0].astype(float), leaf(other["label_logits"])[0].astype(float), atol=2e-3)
+
+
+def test_an_article_that_no_memory_holds_is_set_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Above a stated length. The limit is lowered here: twelve million characters take two gigabytes."""
+    assert LONGEST_ARTICLE == 12_000_000
+    monkeypatch.setattr("data.tokenise.LONGEST_ARTICLE", 2_000)
+    recipe = two_language_recipe(tmp_path)
+    file = tmp_path / "corpora/en/part0.parquet"
+    texts = pq.read_table(file)["text"].to_pylist()
+    article_shard(file, [texts[0] * 100, *texts[1:]], rows_per_group=10)
+    make_vocabulary(Run(recipe=recipe, folder=tmp_path / "run"))
+    predict(Run(recipe=recipe, folder=tmp_path / "run"), show_progress=False)
+    (entry,) = [json.loads(line) for line in (tmp_path / "run/predictions/_quarantine.jsonl").read_text().splitlines()]
+    assert "characters, more than 2,000: divide it" in entry["reason"]
+    assert validate(str(tmp_path / "run/predictions")).sound
 
 
 def test_too_many_poison_articles_fail_the_job(tmp_path: Path) -> None:
