@@ -58,7 +58,7 @@ def write_shard(
     most = row_group_rows(table)
     group_rows = [min(most, table.num_rows - start) for start in range(0, table.num_rows, most)]
     metadata[CHECKSUM_KEY] = json.dumps(footer_checksum(metadata, group_rows)).encode()
-    options = encoding(table.schema)
+    options = encoding(table.schema, in_steps=identity.get("logits") == "8-bit")
 
     def write(out: pa.NativeFile) -> None:
         with pq.ParquetWriter(out, table.schema.with_metadata(metadata), **options) as writer:
@@ -79,22 +79,22 @@ def row_group_rows(table: pa.Table) -> int:
     return min(ROW_GROUP_ROWS, max(1, ROW_GROUP_BYTES // max(1, each)))
 
 
-def encoding(schema: pa.Schema) -> dict[str, Any]:
+def encoding(schema: pa.Schema, *, in_steps: bool) -> dict[str, Any]:
     """The options of the Parquet writer: the smallest in `tests/benchmarks/bench_size.py` that are also fast.
 
-    topk_ids: many positions have similar ids, and the short numbers of a dictionary let zstd find the repetition. Logits have few
-    different values. mask_positions: small differences. Byte-stream-split would save a tenth of the bytes, but Spark's default reader
-    does not know it (4.0: not at all, 4.3: not for unsigned numbers).
+    Ids: many positions have similar ones, and the short numbers of a dictionary let zstd find the repetition; so do the levels of 8-bit
+    logits. Other logits: byte-stream-split groups the bytes that are similar. Spark's default reader knows it from 4.3 on, for floats;
+    for unsigned numbers it does not, so ids never have it. mask_positions: small differences.
     """
     leaves = {field.name: f"{field.name}.list.element" for field in schema if pa.types.is_list(field.type)}
-    dictionaries = {"topk_ids", "label_ids", "topk_logits", "label_logits"}
+    dictionaries = {"input_ids", "label_ids", "topk_ids"} | ({"topk_logits"} if in_steps else set())
     return {
         "compression": "zstd",
         "compression_level": 9,
         "use_dictionary": ["doc_id", *(leaf for name, leaf in leaves.items() if name in dictionaries)],
         "dictionary_pagesize_limit": 16 << 20,  # a larger dictionary would be replaced by plain values
         "column_encoding": {
-            leaf: "DELTA_BINARY_PACKED" if name == "mask_positions" else "PLAIN"
+            leaf: "DELTA_BINARY_PACKED" if name == "mask_positions" else "BYTE_STREAM_SPLIT"
             for name, leaf in leaves.items()
             if name not in dictionaries
         },

@@ -168,20 +168,20 @@ def compare(folder: str, tried: bool) -> None:
         rows,
         **VERSION_1,
     )
-    measure("  float16", tables, positions, rows, **_options(tables[0]))
-    measure("  8-bit steps", steps, positions, rows, **_options(steps[0]))
+    measure("  float16", tables, positions, rows, **_options(tables[0], in_steps=False))
+    measure("  8-bit steps", steps, positions, rows, **_options(steps[0], in_steps=True))
     if k == 50:
         print(f"  {DISTILLKIT[0]:60}{DISTILLKIT[1]:8.2f}")
     for smaller in (1024, 4 * rows) if tried else ():
-        measure(f"  float16, {smaller:,} rows a row group", tables, positions, smaller, **_options(tables[0]))
+        measure(f"  float16, {smaller:,} rows a row group", tables, positions, smaller, **_options(tables[0], in_steps=False))
     error(tables, steps, k)
     whole = [read_shard(file) for file in files]
     size, groups = sum(shard.bytes for shard in whole), sum(shard.row_groups for shard in whole)
     print(f"files of {size / len(whole) / 1e6:.1f} MB and {groups / len(whole):.1f} row groups, {size / groups / 1e6:.1f} MB each")
 
 
-def _options(table: pa.Table) -> dict[str, Any]:
-    return {key: value for key, value in encoding(table.schema).items() if key != "write_page_checksum"}
+def _options(table: pa.Table, *, in_steps: bool) -> dict[str, Any]:
+    return {key: value for key, value in encoding(table.schema, in_steps=in_steps).items() if key != "write_page_checksum"}
 
 
 def own_output(folder: Path) -> list[str]:
