@@ -15,7 +15,7 @@ from data.shards import leaf
 from vocab.errors import InputError
 from vocab.roles import UNION_ROLES
 
-_FIRST_PIECE = len(list(UNION_ROLES))
+FIRST_PIECE = len(list(UNION_ROLES))  # of a union
 _POSITIVE = 2.0**-10  # the rounding of a normalised logit that is 0
 
 
@@ -28,8 +28,11 @@ class UnsoundRows(InputError):
         self.location, self.column, self.row = location, column, row
 
 
-def check_rows(table: pa.Table, location: str, first_row: int, vocab_size: int) -> None:
-    """Raise UnsoundRows for the first fault of a row group. `first_row` is the number of its first row in the file.
+def check_rows(table: pa.Table, location: str, first_row: int, vocab_size: int, first_piece: int = FIRST_PIECE) -> None:
+    """Raise UnsoundRows for the first fault of a row group.
+
+    first_row    the number of its first row in the file
+    first_piece  ids below it are special tokens, which are never labels; 0 for ids that are not a union's
 
     The long columns are only looked at for their smallest and largest values, unless these are wrong.
     """
@@ -55,14 +58,17 @@ def check_rows(table: pa.Table, location: str, first_row: int, vocab_size: int) 
     lengths = np.diff(lists["input_ids"][1]).astype(np.int64)
     refuse("input_ids", lengths < 3, None, "found a window of less than 3 tokens")
     if "mask_positions" in lists:
-        _check_masks(lists, lengths, refuse)
+        _check_masks(lists, lengths, refuse, first_piece)
     for name, (values, at) in lists.items():
         if name.endswith("_ids") and values.max() >= vocab_size:
             refuse(name, values >= vocab_size, at, f"found an id of another vocabulary; expected ids below {vocab_size}")
 
 
 def _check_masks(
-    lists: Mapping[str, tuple[NDArray[Any], NDArray[np.int32]]], lengths: NDArray[np.int64], refuse: Callable[..., None]
+    lists: Mapping[str, tuple[NDArray[Any], NDArray[np.int32]]],
+    lengths: NDArray[np.int64],
+    refuse: Callable[..., None],
+    first_piece: int,
 ) -> None:
     """Masked positions are inside their windows, and each has its labels."""
     places, places_at = lists["mask_positions"]
@@ -81,8 +87,8 @@ def _check_masks(
         top_k = int(each[0] // masked[0]) if name.startswith("topk") else 1
         refuse(name, (each != top_k * masked) | (each == 0), None, f"found a list that is not {top_k} for each masked position")
         if name.endswith("_ids"):
-            if values.min() < _FIRST_PIECE:
-                refuse(name, values < _FIRST_PIECE, at, "found the id of a special token")
+            if values.min() < first_piece:
+                refuse(name, values < first_piece, at, "found the id of a special token")
         elif not (values.max() <= _POSITIVE and values.min() > -np.inf):  # a NaN is in both, and is neither
             wrong = ~(values <= _POSITIVE) | ~np.isfinite(values)
             refuse(name, wrong, at, "found no normalised logit (a finite number, 0 or less)")

@@ -69,7 +69,7 @@ def make_shards(
                 numbers[language] = first + rows
                 content = table(rows, first=first, seed=len(numbers) * 1000 + first, gold_only=gold_only, **options)
                 path = ShardPath(language=language, teacher=teacher, name=f"part-{index:05d}").below(str(folder))
-                identity = {"schema_version": 2, "top_k": 4} | ({} if gold_only else {"teacher.weights": teacher})
+                identity = {"schema_version": 2, "top_k": 4, "union": "u"} | ({} if gold_only else {"teacher.weights": teacher})
                 write_shard(path, content, identity=identity, unit={}, report={})
     finally:
         shard_module.ROW_GROUP_ROWS = saved
