@@ -3,10 +3,9 @@
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from data.articles import default_id, open_article_shard
+from data.articles import default_id, open_article_shard, read_columns
 from data.storage import map_files
 from vocab.errors import InputError
 
@@ -65,7 +64,7 @@ def _ids(file: str) -> Iterator[str]:
         yield from (default_id(file, row) for row in range(shard.metadata.num_rows))
         return
     row = 0
-    for batch in shard.iter_batches(batch_size=1 << 16, columns=["id"]):
-        for doc_id in pc.cast(batch.column(0), "string").to_pylist():
-            yield default_id(file, row) if doc_id is None else doc_id
+    for group in range(shard.num_row_groups):
+        for doc_id in read_columns(shard, file, group, ["id"])["id"].to_pylist():
+            yield default_id(file, row) if doc_id is None else str(doc_id)
             row += 1

@@ -60,12 +60,7 @@ def read_articles(location: str, row_groups: range | None = None) -> Iterator[tu
     columns = ["id", "text"] if "id" in file.schema_arrow.names else ["text"]
     row = sum(file.metadata.row_group(group).num_rows for group in range(groups.start)) if len(groups) else 0
     for group in groups:
-        try:
-            table = file.read_row_group(group, columns=columns)
-        except (pa.ArrowInvalid, OSError) as error:
-            raise storage_fault(location, error) or InputError(
-                f"{location}: row group {group} is damaged ({first_line(error)}); make the shard again"
-            ) from None
+        table = read_columns(file, location, group, columns)
         texts = table.column("text").to_pylist()
         ids = table.column("id").to_pylist() if "id" in columns else [None] * len(texts)
         for doc_id, text in zip(ids, texts, strict=True):
@@ -76,6 +71,16 @@ def read_articles(location: str, row_groups: range | None = None) -> Iterator[tu
                 )
             yield (str(doc_id) if doc_id is not None else default_id(location, row)), text
             row += 1
+
+
+def read_columns(file: pq.ParquetFile, location: str, group: int, columns: list[str]) -> pa.Table:
+    """Columns of one row group of an article shard. Damaged pages are an InputError."""
+    try:
+        return file.read_row_group(group, columns=columns)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise storage_fault(location, error) or InputError(
+            f"{location}: row group {group} is damaged ({first_line(error)}); make the shard again"
+        ) from None
 
 
 def default_id(location: str, row: int) -> str:

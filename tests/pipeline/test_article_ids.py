@@ -80,6 +80,15 @@ def test_article_shards_of_other_tools(tmp_path: Path, first: list[str | None], 
     require_unique_ids([write(tmp_path / "three.parquet", ["A", "a", "Ä", None, "three:4"])], "corpus", "")
 
 
+def test_a_damaged_id_column_is_one_message(tmp_path: Path) -> None:
+    file = Path(write(tmp_path / "one.parquet", ["a", "b"]))
+    content = bytearray(file.read_bytes())
+    content[4:40] = bytes(36)  # its first page
+    file.write_bytes(content)
+    with pytest.raises(InputError, match="row group 0 is damaged"):
+        require_unique_ids([str(file)], "corpus", "")
+
+
 def test_predict_looks_before_the_first_unit(tmp_path: Path) -> None:
     recipe: Recipe = two_language_recipe(tmp_path)
     file = tmp_path / "corpora/de/part1.parquet"

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import psutil
+import pyarrow.parquet as pq
 import pytest
 
 from tests.support.engines.dask_cluster import DaskCluster, dask_cluster
@@ -135,7 +136,10 @@ def test_a_mistake_found_by_a_worker_is_one_line(
     folder = shutil.copytree(few.folder, tmp_path / "damaged")
     shard = folder / "corpora/en/part0.parquet"
     content = bytearray(shard.read_bytes())
-    content[4:200] = bytes(196)  # its first page; the footer, which the plan reads, stays
+    group = pq.read_metadata(shard).row_group(0)
+    text = next(column for column in map(group.column, range(group.num_columns)) if column.path_in_schema == "text")
+    first = text.dictionary_page_offset or text.data_page_offset
+    content[first : first + 40] = bytes(40)  # the launcher reads footers and ids, and only a worker the texts
     shard.write_bytes(content)
     (folder / "alone/predictions/language=en/teacher=bert-en/part0-00000.parquet").unlink()
     done = Launches(folder, few.units).launch("alone", request.getfixturevalue(runner).beam_args())
