@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from data.table import Table
 
 # Before any library is imported: this file prints results and errors, the libraries print nothing.
-os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -107,14 +106,27 @@ def run_options(command: _Command) -> _Command:
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="mergedistill")
-def main() -> None:
+@click.option(
+    "--log-level",
+    type=click.Choice(["DEBUG", "INFO", "WARNING", "ERROR"], case_sensitive=False),
+    default="ERROR",
+    show_default=True,
+    envvar="MERGEDISTILL_LOG",
+    show_envvar=True,
+    help="What the libraries may say on stderr: Beam, transformers and others.",
+)
+def main(log_level: str) -> None:
     """Merge many pre-trained masked language models into one, by offline distillation (MergeDistill).
 
     \b
     Begin with:          mergedistill demo
     With a recipe:       mergedistill run recipe.toml --out runs/mine
     """
-    logging.getLogger().setLevel(os.environ.get("MERGEDISTILL_LOG", "ERROR"))  # Beam's warnings are about things no user can change
+    # By default errors only: Beam's warnings are about things that no user can change.
+    os.environ["MERGEDISTILL_LOG"] = log_level  # of worker processes, and of the commands that a command calls
+    os.environ["TRANSFORMERS_VERBOSITY"] = log_level.lower()
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger().setLevel(log_level)
 
 
 @main.command()

@@ -72,10 +72,15 @@ def one_line_when_interrupted() -> Iterator[None]:
 
 
 def _kill_workers() -> None:
-    """They keep nothing: what they finished is on the disk, and what they began has a temporary name."""
-    for child in psutil.Process().children(recursive=True):
+    """They keep nothing: what they finished is on the disk, and what they began has a temporary name.
+
+    Waits until they are gone: a worker that still runs when its launcher unwinds would print that it lost its connection.
+    """
+    workers = psutil.Process().children(recursive=True)
+    for worker in workers:
         with suppress(psutil.Error):
-            child.kill()
+            worker.kill()
+    psutil.wait_procs(workers, timeout=1)
 
 
 def _end(terminal: int, patience: float = 0.0) -> NoReturn:

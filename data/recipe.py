@@ -65,6 +65,11 @@ class Vocabulary(Section):
             raise ValueError(f'size {self.size} has no meaning with method "{self.method}": remove it, or choose method = "budget"')
         return self
 
+    def choice(self) -> dict[str, str | float]:
+        """The settings that choose the union's pieces. They are kept with the union."""
+        names = ["method", *(["min_probability"] if self.method == "trimmed" else []), *(["size"] if self.size is not None else [])]
+        return {name: getattr(self, name) for name in names}
+
 
 class Examples(Section):
     """How articles become masked examples (windows). Part of every shard's identity, with the seed."""

@@ -9,9 +9,8 @@ and writes the manifest anew.
 import json
 import sys
 
-from tqdm import tqdm
-
 from data.contract import CHECKSUM_KEY, PART_KEYS, SCHEMA
+from data.progress import each
 from data.shards import checksum_holds, list_shards, open_shard, write_shard
 from vocab.errors import InputError
 
@@ -42,7 +41,8 @@ def main(folders: list[str]) -> None:
         sys.exit("usage: python -m data.upgrade RUN/predictions [RUN/heldout …]")
     done = 0
     try:
-        for location in tqdm([location for folder in folders for location in list_shards(folder)], unit="shard", disable=None):
+        shards = [location for folder in folders for location in list_shards(folder)]
+        for location in each(shards, len(shards), "upgrade", "shards"):
             done += upgrade_shard(location)
     except InputError as error:
         print(f"Error: {error}", file=sys.stderr)

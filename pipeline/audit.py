@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
+from data.progress import progress_bar
 from data.recipe import Recipe
 from data.run import Run
 from data.storage import join, without_options
@@ -132,7 +132,7 @@ def audit(
     splits = [(unit.teacher, unit.language, unit.output.startswith(heldout)) for unit in units]
     drawn = draw_rows(sizes, splits, rows, seed)
     results = []
-    with tqdm(total=sum(map(len, drawn)), desc="audit", unit="row", disable=not show_progress, leave=False) as bar:
+    with progress_bar(sum(map(len, drawn)), "audit", "rows", show=show_progress, long=False) as bar:
         for name, identity in identities.items():
             own = [index for index, numbers in enumerate(drawn) if len(numbers) and splits[index][0] == name]
             if not own:

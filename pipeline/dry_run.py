@@ -7,11 +7,9 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from data.articles import open_article_shard
 from data.contract import HELDOUT
 from data.run import Run
 from data.shards import Shard
-from data.storage import map_files
 from data.table import Column, Table
 from pipeline.teacher.identity import teacher_identity
 from pipeline.teacher.plan import Unit, make_plan
@@ -55,11 +53,9 @@ def dry_run(run: Run, teachers: Sequence[str] = ()) -> list[Work]:
         to_compute = groups.setdefault((unit.teacher, unit.language, _split(run, unit.output)), [])
         if unit in missing:
             to_compute.append(unit)
-    files = sorted({unit.corpus for unit in plan.missing})
-    rows = dict(zip(files, map_files(_rows, files), strict=True))
     work = []
     for key, units in groups.items():
-        articles = sum(sum(rows[unit.corpus][unit.first_row_group : unit.first_row_group + unit.row_groups]) for unit in units)
+        articles = sum(unit.articles for unit in units)
         done = sum(shard.report["counters"].get("articles", 0) for shard in finished[key])
         share = articles / done if done else None
         work.append(
@@ -107,8 +103,3 @@ def work_table(run: Run, work: Sequence[Work]) -> Table:
 
 def _split(run: Run, location: str) -> str:
     return HELDOUT if location.startswith(run.heldout) else "predictions"
-
-
-def _rows(location: str) -> list[int]:
-    metadata = open_article_shard(location).metadata
-    return [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]

@@ -5,24 +5,24 @@ predict does it. Bytes and the teacher's rate are measured in a trial.
 """
 
 import math
+import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tqdm import tqdm
-
 from data.atomic import replace_folder
 from data.identity import Identity
+from data.progress import progress_bar
 from data.recipe import Recipe
 from data.run import Run
-from data.storage import join, without_options
+from data.storage import join, split, without_options
 from data.table import Column, Table, Value
 from pipeline.forecast.survey import Survey, Surveyor
 from pipeline.teacher.files import read_teachers, teacher_folder
 from pipeline.teacher.identity import teacher_identity
 from pipeline.teacher.plan import Unit, make_plan
-from vocab.folder import build_vocabulary
+from vocab.folder import build_vocabulary, load_union
 
 TRIAL_SECONDS = 10.0  # about how long a trial keeps the teacher busy, for each teacher and corpus
 
@@ -81,7 +81,7 @@ class Estimates:
         ]
         method = self.recipe.vocabulary.method
         if not self.has_union and method != "union":
-            notes.append(f"The vocabulary is still to be chosen ({method}); counted as if every piece were in it.")
+            notes.append(f"The vocabulary is still to be chosen ({method}); counted as if every piece of a new teacher were in it.")
         following = f"{'predict' if self.has_union else 'vocab'} RECIPE --out {self.folder or 'RUN'}"
         if self.folder is not None and self.has_union and not units:
             following = f"validate {Run(recipe=self.recipe, folder=self.folder).predictions}"
@@ -105,20 +105,18 @@ def estimate(
 ) -> Estimates:
     """An estimate for each teacher and corpus of the recipe. Nothing is written except temporary files.
 
-    folder  a run's folder: units that it has are not counted, and its union is used. Without a union all pieces of the teachers count.
+    folder  a run's folder: units that it has are not counted, and its union is used. All pieces of teachers that it lacks count.
     rate    FLOP/s of the teachers, padding counted as work; None: measured in trials. With a rate, weights are not needed, but without
             weights the bytes are unknown.
     """
     given = recipe
-    has_union = folder is not None and (folder / "vocab/union.json").exists()
     with tempfile.TemporaryDirectory() as scratch:
-        needed = True  # without weights nobody knows whether an existing shard is this teacher's
-        if folder is None or not has_union:
-            needed = rate is None
-            recipe = recipe.model_copy(update={"predict": recipe.predict.model_copy(update={"store": None})})  # no unit exists
-            build_vocabulary(read_teachers(recipe), Path(scratch, "vocab"), recipe.examples.max_length, replace_folder)
-        run = Run(recipe=recipe, folder=folder if folder is not None and has_union else Path(scratch))
-        identities = {teacher.name: _identity(run, teacher.name, needed) for teacher in recipe.teachers}
+        run, known = _with_vocabulary(recipe, folder, Path(scratch))
+        has_union = known >= {teacher.name for teacher in recipe.teachers}
+        # Without weights nobody knows whether an existing shard is this teacher's.
+        identities = {
+            teacher.name: _identity(run, teacher.name, rate is None or teacher.name in known) for teacher in recipe.teachers
+        }
         plan = make_plan(run, {name: identity or {} for name, identity in identities.items()})
         missing = {unit.output for unit in plan.missing}
         heldout = without_options(join(run.heldout, ""))
@@ -126,7 +124,7 @@ def estimate(
         for unit in plan.units:
             corpora.setdefault((unit.teacher, unit.language, unit.output.startswith(heldout)), []).append(unit)
         rows = []
-        with tqdm(total=len(corpora), desc="estimate", unit="corpus", disable=not show_progress, leave=False) as bar:
+        with progress_bar(len(corpora), "estimate", "corpora", show=show_progress, long=False) as bar:
             for name, identity in identities.items():
                 surveyor = Surveyor(run, name, identity)
                 for (_, language, is_heldout), units in (item for item in corpora.items() if item[0][0] == name):
@@ -143,8 +141,33 @@ def estimate(
                             survey=survey,
                         )
                     )
-                    bar.update()
+                    bar.update(1)
     return Estimates(rows=tuple(rows), recipe=given, folder=folder, has_union=has_union, measured=rate is None)
+
+
+def _with_vocabulary(recipe: Recipe, folder: Path | None, scratch: Path) -> tuple[Run, set[str]]:
+    """A run with the vocabulary of all teachers of the recipe, and the teachers whose part of it is in the given run already.
+
+    If the given run lacks teachers, they are added to a copy of its vocabulary in `scratch`. Its shards stay those of the run: the
+    identity of a shard has the union up to its own teacher.
+    """
+    if folder is None or not (folder / "vocab/union.json").exists():
+        fresh = recipe.model_copy(update={"predict": recipe.predict.model_copy(update={"store": None})})  # no unit exists
+        build_vocabulary(read_teachers(recipe), scratch / "vocab", recipe.examples.max_length, replace_folder)
+        return Run(recipe=fresh, folder=scratch), set()
+    run, names = Run(recipe=recipe, folder=folder), [teacher.name for teacher in recipe.teachers]
+    known = [link.teacher for link in load_union(run.vocabulary).links]
+    if len(known) >= len(names) or known != names[: len(known)]:  # predict says what is wrong with another order
+        return run, {*known}
+    shutil.copytree(run.vocabulary, scratch / "vocab")
+    build_vocabulary(
+        read_teachers(recipe), scratch / "vocab", recipe.examples.max_length, replace_folder, method=recipe.vocabulary.choice()
+    )
+    store = split(run.predictions)[0]
+    here = recipe.model_copy(
+        update={"predict": recipe.predict.model_copy(update={"store": store if "://" in store else str(Path(store).absolute())})}
+    )
+    return Run(recipe=here, folder=scratch), {*known}
 
 
 def total(estimates: Sequence[Estimate]) -> Survey:

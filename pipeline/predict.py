@@ -7,7 +7,7 @@ A finished unit is a complete file at once, so a launch after a failure computes
 import os
 import time
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import apache_beam as beam
@@ -20,11 +20,11 @@ from data.contract import HELDOUT, PREDICTIONS, parse_path
 from data.identity import Identity
 from data.manifest import MANIFEST, QUARANTINE, language_table, listed_shards, summarise, write_manifest
 from data.run import Run
-from data.shards import check_identity, list_shards, read_shard
+from data.shards import Shard, check_identity, list_shards, read_shard
 from data.storage import existing_files, join, map_files, require_files
 from data.table import Table
 from pipeline.beam.launch import run_pipeline
-from pipeline.beam.progress import watch_files
+from pipeline.beam.progress import watch_units
 from pipeline.beam.runners import has_remote_workers
 from pipeline.beam.teacher_steps import TeacherHandler, WriteShard
 from pipeline.teacher.identity import teacher_identity
@@ -38,10 +38,12 @@ from vocab.folder import load_map
 class PredictResult:
     """What a launch found and did."""
 
-    units: int  # of the plan
-    computed: int  # of these, by this launch
-    rows: int
+    units: int  # of the plan, to train on
+    heldout_units: int  # of the plan
+    computed: int  # of all these, by this launch
+    rows: int  # to train on, as masked_positions and bytes
     masked_positions: int
+    heldout_positions: int
     bytes: int
     seconds: float
     folder: str
@@ -56,13 +58,11 @@ class PredictResult:
             columns=columns,
             rows=rows,
             result=(
-                f"{self.folder}: {self.units:,} units, {self.computed:,} computed now in {self.seconds:,.1f} s; "
-                f"{self.masked_positions:,} masked positions, {each:.1f} bytes each. Next: mergedistill validate {self.folder}"
+                f"{self.folder}: {self.units:,} units and {self.heldout_units:,} held-out units, of these {self.computed:,} computed now "
+                f"in {self.seconds:,.1f} s; {self.masked_positions:,} masked positions, {each:.1f} bytes each, and "
+                f"{self.heldout_positions:,} held-out ones. Next: mergedistill validate {self.folder}"
             ),
-            facts={
-                name: getattr(self, name)
-                for name in ("folder", "units", "computed", "rows", "masked_positions", "bytes", "seconds")
-            },
+            facts={name: getattr(self, name) for name in (field.name for field in fields(self) if field.name != "languages")},
         )
 
 
@@ -79,7 +79,7 @@ def predict(run: Run, *, teachers: Sequence[str] = (), beam_args: Sequence[str] 
         if plan.missing:
             _require_unique_articles(run, {unit.language for unit in plan.missing})
             outputs = [unit.output for unit in plan.missing]
-            with watch_files(outputs, description="predict", unit="unit", show=show_progress):
+            with watch_units(outputs, show=show_progress):
                 run_pipeline(lambda pipeline: _branches(pipeline, run, plan, identities, beam_args), beam_args)
             clear_partial_files(run, names)  # of workers that were killed and whose work the engine repeated
         with lock_manifest(run):
@@ -170,17 +170,25 @@ def _finish(run: Run, identities: Mapping[str, Identity], plan: Plan, seconds: f
     for split in (PREDICTIONS, HELDOUT):
         if listed[split]:
             write_manifest(run.shards(split), run.recipe, [known[place] for place in listed[split]])
-    shards = [known[unit.output] for unit in plan.units]
+    trained_on, held_out = {*listed[PREDICTIONS]}, {*listed[HELDOUT]}
+    shards = [known[unit.output] for unit in plan.units if unit.output in trained_on]
+    heldout = [known[unit.output] for unit in plan.units if unit.output in held_out]
     return PredictResult(
-        units=len(plan.units),
+        units=len(shards),
+        heldout_units=len(heldout),
         computed=len(plan.missing),
         rows=sum(shard.rows for shard in shards),
-        masked_positions=sum(shard.report["masked_positions"] for shard in shards),
+        masked_positions=_positions(shards),
+        heldout_positions=_positions(heldout),
         bytes=sum(shard.bytes for shard in shards),
         seconds=seconds,
         folder=run.predictions,
         languages=summarise([known[place] for place in listed[PREDICTIONS] if _teacher(place) in identities]),
     )
+
+
+def _positions(shards: Sequence[Shard]) -> int:
+    return sum(shard.report["masked_positions"] for shard in shards)
 
 
 def _refuse_lost_files(plan: Plan, listed: Mapping[str, Sequence[str]]) -> None:

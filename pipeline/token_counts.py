@@ -74,7 +74,7 @@ def count_tokens(
         for teacher in teachers:
             write_text(_tokenizer_file(folder, teacher.name), teacher.tokenizer.to_str())
         spans = [*_spans(recipe, teachers, corpora, articles, folder)]
-        with watch_files([span.mark for span in spans], description="count tokens", unit="span", show=show_progress):
+        with watch_files([span.mark for span in spans], description="count tokens", unit="spans", show=show_progress):
             run_pipeline(lambda pipeline: _build(pipeline, spans, folder), beam_args)
         counted = {(span.teacher, span.language) for span in spans}  # an empty corpus has no spans
         return {

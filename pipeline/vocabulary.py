@@ -6,11 +6,10 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from data.atomic import replace_folder
 from data.lock import exclusive
-from data.recipe import Recipe
+from data.progress import each, progress_bar
 from data.run import Run
 from data.table import Column, Table, Value
 from data.text_sample import sample_texts
@@ -93,15 +92,18 @@ def _make_vocabulary(run: Run, beam_args: Sequence[str], show_progress: bool) ->
             scales=corpus_scales(recipe, settings.articles) if settings.method == "budget" else None,
         )
 
-    union, teachers = build_vocabulary(
-        read_teachers(recipe),
-        run.vocabulary,
-        recipe.examples.max_length,
-        replace_folder,
-        method=method_settings(recipe),
-        choose=choose,
-    )
-    readings, unread = _compare(run, teachers, union, show_progress)
+    with progress_bar(3, "vocab", "steps", show=show_progress) as bar:
+        bar.set_postfix_str("reads the teachers' vocabularies")
+        read = read_teachers(recipe)
+        bar.update(1)
+        bar.set_postfix_str("merges them")
+        union, teachers = build_vocabulary(
+            read, run.vocabulary, recipe.examples.max_length, replace_folder, method=recipe.vocabulary.choice(), choose=choose
+        )
+        bar.update(1)
+        bar.set_postfix_str("compares what the student and the teachers read")
+        readings, unread = _compare(run, teachers, union, show_progress)
+        bar.update(1)
     return VocabularyResult(folder=run.vocabulary, union=union, teachers=teachers, readings=readings, unread=unread)
 
 
@@ -112,9 +114,7 @@ def _compare(run: Run, rows: Sequence[TeacherRow], union: Union, show_progress: 
     own = {row.teacher: row.normaliser for row in rows if not student.state and row.normaliser != student}
     pairs = [(language, teacher.name) for teacher in run.recipe.teachers if teacher.name in own for language in teacher.languages]
     readings, unread = [], {}
-    for language, teacher in tqdm(
-        pairs, desc="compare normalisers", unit="teacher", disable=not show_progress, leave=False, delay=1
-    ):
+    for language, teacher in each(pairs, len(pairs), "compare normalisers", "teachers", show=show_progress):
         try:
             texts = list(sample_texts(run.recipe, language, CHARACTERS))
         except InputError as error:
@@ -123,14 +123,3 @@ def _compare(run: Run, rows: Sequence[TeacherRow], union: Union, show_progress: 
         routed = load_routed(run.vocabulary, teacher)
         readings.append(compare_reading(language, teacher, texts, own=own[teacher], student=student, routed=routed, union=segment))
     return readings, list(unread.values())
-
-
-def method_settings(recipe: Recipe) -> dict[str, str | float]:
-    """The settings that choose the union's pieces. They are kept with the union."""
-    settings = recipe.vocabulary
-    method: dict[str, str | float] = {"method": settings.method}
-    if settings.method == "trimmed":
-        method["min_probability"] = settings.min_probability
-    if settings.size is not None:
-        method["size"] = settings.size
-    return method

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from data.atomic import replace_folder
 from data.lock import exclusive
 from data.manifest import listed_shards
 from data.piece_counts import count_pieces
+from data.progress import each, progress_bar
 from data.run import Run
 from data.shards import list_shards, read_shards
 from data.table import Column, Table, Value
@@ -82,9 +82,7 @@ def _report_vocabulary(run: Run, beam_args: Sequence[str], show_progress: bool) 
     whole, restricted = student_tokenizer(union, normaliser, length), student_tokenizer(union, normaliser, length, keep=seen)
     routed = {teacher.name: load_routed(folder, teacher.name) for teacher in recipe.teachers}
     rows = []
-    for language in tqdm(
-        recipe.corpora, desc="compare tokenizers", unit="language", disable=not show_progress, leave=False, delay=1
-    ):
+    for language in each(recipe.corpora, len(recipe.corpora), "compare tokenizers", "languages", show=show_progress):
         texts = list(sample_texts(recipe, language, CHARACTERS))
         here = np.sum([count for (_, other), count in counts.items() if other == language], axis=0) >= recipe.vocabulary.min_count
         rows += [
@@ -134,8 +132,8 @@ def _count(
         if shard.identity["union"] != union.link(shard.path.teacher).fingerprint:
             raise InputError(f"{shard.location}: made with another union vocabulary; expected the one in {run.vocabulary}")
     if wanted <= {(shard.path.teacher, shard.path.language) for shard in shards}:
-        with tqdm(total=len(shards), desc="count pieces", unit="shard", disable=not show_progress, leave=False, delay=1) as bar:
-            return count_pieces(shards, union.size, on_shard=lambda: bar.update() and None), "predictions"
+        with progress_bar(len(shards), "count pieces", "shards", show=show_progress, long=False) as bar:
+            return count_pieces(shards, union.size, on_shard=lambda: bar.update(1) and None), "predictions"
     teachers, articles = read_teachers(recipe), recipe.vocabulary.articles
     own = count_tokens(recipe, teachers, beam_args, articles=articles, show_progress=show_progress, staging=str(run.folder))
     return {key: _in_union(count, maps[key[0]], union.size) for key, count in own.items()}, "corpora"

@@ -4,7 +4,7 @@ The teachers are not run: their loss and accuracy follow from the shards. Legend
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby, pairwise
 from pathlib import Path
@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 import torch
 
 from data.atomic import write_text
+from data.progress import each
 from data.shards import Shard
 from data.table import Column, Table, Value
 from student.hardware import autocast
@@ -58,6 +59,7 @@ def score(
     *,
     tokens_per_batch: int = 16_384,
     precision: Literal["auto", "float32", "bfloat16"] = "float32",
+    progress: bool = False,
 ) -> Heldout:
     """Score a masked LM over the union vocabulary on held-out shards, row group by row group.
 
@@ -72,11 +74,15 @@ def score(
     model.eval()
     scores = []
     ordered = sorted(shards, key=lambda shard: (shard.path.language, shard.path.teacher, shard.path.name))
-    for (language, teacher), group in groupby(ordered, key=lambda shard: (shard.path.language, shard.path.teacher)):
-        members = list(group)
-        with_teacher = all("teacher.weights" in shard.identity for shard in members)
+    watched = each(ordered, len(ordered), "held-out scores", "files", show=progress)
+    for (language, teacher), group in groupby(watched, key=lambda shard: (shard.path.language, shard.path.teacher)):
+        with_teacher = all(
+            "teacher.weights" in shard.identity
+            for shard in ordered
+            if (shard.path.language, shard.path.teacher) == (language, teacher)
+        )
         sums = np.zeros(5)  # positions, student loss, student correct, teacher loss, teacher correct
-        for batch in _batches(members, with_teacher, tokens_per_batch, model.config.vocab_size, model.config.pad_token_id):
+        for batch in _batches(group, with_teacher, tokens_per_batch, model.config.vocab_size, model.config.pad_token_id):
             sums += _measure(module, batch.to(device), precision)
         scores.append(_score(language, teacher, sums, with_teacher))
     model.train(was_training)
@@ -117,7 +123,7 @@ def same_rows(one: Heldout, other: Heldout) -> bool:
     return rows[0] == rows[1]
 
 
-def _batches(shards: Sequence[Shard], with_teacher: bool, tokens: int, vocab_size: int, pad: int) -> Iterator[Batch]:
+def _batches(shards: Iterable[Shard], with_teacher: bool, tokens: int, vocab_size: int, pad: int) -> Iterator[Batch]:
     """Batches of rows, longest first. All rows of a batch are from one row group."""
     columns = [*GOLD_COLUMNS, *((*TEACHER_COLUMNS, "label_logits") if with_teacher else ())]
     for shard in shards:

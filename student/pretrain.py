@@ -168,7 +168,7 @@ def _pretrain(
         if list_checkpoints(work / "model"):
             raise InputError(f"{work}: holds an interrupted run; continue with --resume, or remove it")
         shutil.rmtree(work, ignore_errors=True)
-    counters = prepare_text(work, source)
+    counters = prepare_text(work, source, progress=progress)
     result = _train(work, source, shape, settings, counters, resume=resume, progress=progress)
     _publish(result, out)
     shutil.rmtree(work, ignore_errors=True)

@@ -75,7 +75,7 @@ def evaluate_student(run: Run, name: str = "student") -> Heldout:
     model = load_model(folder).to(open_accelerator().device)
     settings = run.recipe.train
     budget = MICROBATCH if settings.tokens_per_microbatch == "auto" else settings.tokens_per_microbatch
-    heldout = score(model, shards, tokens_per_batch=budget, precision=settings.precision)
+    heldout = score(model, shards, tokens_per_batch=budget, precision=settings.precision, progress=True)
     write_heldout(heldout, folder)
     return heldout
 

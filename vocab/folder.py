@@ -57,8 +57,8 @@ def build_vocabulary(
     if [(link.teacher, link.tokenizer) for link in union.links] != given[: len(union.links)]:
         raise InputError(
             f"{folder} was made by another recipe: found the teachers {_names(union)} with union {union.fingerprint[:12]}…, "
-            f"expected the first of {', '.join(teacher.name for teacher in teachers)}, each with its own tokenizer: give this recipe "
-            "another --out, or remove the run folder"
+            f"expected the first of {', '.join(teacher.name for teacher in teachers)}, each with its own tokenizer: "
+            f"{order_advice(union, [teacher.name for teacher in teachers])}"
         )
     new = teachers[len(union.links) :]
     free = {"size"} if new else set()  # the size of a budget may grow for a new teacher
@@ -102,6 +102,19 @@ def build_vocabulary(
 
     publish(folder, fill)
     return union, rows
+
+
+def order_advice(union: Union, names: Sequence[str]) -> str:
+    """What to do with a recipe whose teachers `names` are not those of a union, or in another order."""
+    known = [link.teacher for link in union.links]
+    new = [name for name in names if name not in known]
+    if names[: len(known)] == known and new:
+        return "run `mergedistill vocab` with this recipe: it adds the new teachers"
+    if set(known) <= set(names) and [*names] != known:
+        return (
+            f"write the recipe's teachers in the order {', '.join([*known, *new])}: a new teacher comes after those that are there"
+        )
+    return "give this recipe another --out, or remove the run folder"
 
 
 def load_method(folder: Path) -> dict[str, Any]:

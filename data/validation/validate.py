@@ -11,9 +11,9 @@ from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
 
 import pyarrow as pa
 from pyarrow import fs
-from tqdm import tqdm
 
 from data.contract import ShardPath, parse_path
+from data.progress import progress_bar
 from data.shards import open_shard
 from data.storage import TEMPORARY_SUFFIX, join, resolve
 from data.validation.folder_rules import UnionFacts, check_folder, missing_units
@@ -71,7 +71,7 @@ def validate(
     workers = workers or (os.cpu_count() or 1) * (4 if "://" in str(predictions) else 1)
     with (
         ThreadPoolExecutor(workers) as pool,
-        tqdm(total=len(shards), desc="validate", unit="file", leave=False, delay=1, disable=not show_progress) as bar,
+        progress_bar(len(shards), "validate", "files", show=show_progress, long=False) as bar,
     ):
         chosen = None if sample is None else _sample(predictions, [name for name in paths if paths[name]], sample, pool)
 

@@ -2,30 +2,31 @@
 
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
 from pyarrow import fs
-from tqdm import tqdm
 
+from data.progress import LOG_SECONDS, progress_bar
 from data.storage import existing_files, resolve
+from pipeline.beam.running_unit import NOTE_SECONDS, Note, notes_of
 from vocab.errors import InputError
 
-POLL_SECONDS = 0.5
-LOG_SECONDS = 15.0  # if stderr is a log and not a terminal
+POLL_SECONDS = 0.5  # for a terminal; a log is written seldom
 
 
 @contextmanager
 def polled_bar(
-    total: int, look: Callable[[], tuple[int, str]], *, description: str, unit: str, show: bool = True
+    total: int, look: Callable[[], tuple[float, str]], *, description: str, unit: str, show: bool = True, scale: bool = False
 ) -> Iterator[None]:
-    """Show a bar on stderr, with the rate and the time left, while the block runs.
+    """Show progress on stderr, with the rate and the time left, while the block runs.
 
-    look  returns (how much is done, a short text for the end of the bar)
+    look  returns (how much is done, a short text for the end of the line)
     """
     stop = threading.Event()
-    seconds = POLL_SECONDS if sys.stderr.isatty() else LOG_SECONDS
-    with tqdm(total=total, desc=description, unit=unit, unit_scale=True, disable=not show, mininterval=seconds) as bar:
+    seconds = POLL_SECONDS if sys.stderr.isatty() else LOG_SECONDS / 3
+    with progress_bar(total, description, unit, show=show, scale=scale) as bar:
 
         def update() -> None:
             try:
@@ -50,24 +51,42 @@ def polled_bar(
 
 
 def watch_files(outputs: Sequence[str], *, description: str, unit: str, show: bool = True) -> AbstractContextManager[None]:
-    """The bar of a job that writes a file for each of its parts: it counts the files."""
+    """The progress of a job that writes a file for each of its parts: it counts the files."""
     remaining = set(outputs)
 
-    def look() -> tuple[int, str]:
+    def look() -> tuple[float, str]:
         remaining.difference_update([*existing_files(remaining)])
         return len(outputs) - len(remaining), ""
 
     return polled_bar(len(outputs), look, description=description, unit=unit, show=show)
 
 
-def watch_staging(staging: str, sizes: Mapping[str, int], *, show: bool = True) -> AbstractContextManager[None]:
-    """The bar of `prepare`: bytes of input that were read, of the parts {name: bytes}."""
+def watch_units(outputs: Sequence[str], *, show: bool = True) -> AbstractContextManager[None]:
+    """The progress of `predict`: it counts the files of finished units, and adds what is done of the units that run."""
+    remaining, notes, read = set(outputs), list[Note](), 0.0
 
-    def look() -> tuple[int, str]:
+    def look() -> tuple[float, str]:
+        nonlocal notes, read
+        remaining.difference_update([*existing_files(remaining)])
+        if time.monotonic() - read > NOTE_SECONDS:
+            notes, read = notes_of(remaining), time.monotonic()
+        done = len(outputs) - len(remaining)
+        if not notes or not remaining:
+            return done, ""
+        share, positions = sum(note.share for note in notes), sum(note.positions for note in notes)
+        return done + share, f"{len(notes)} running, {share / len(notes):.0%} done, {positions:,} masked positions in them"
+
+    return polled_bar(len(outputs), look, description="predict", unit="units", show=show)
+
+
+def watch_staging(staging: str, sizes: Mapping[str, int], *, show: bool = True) -> AbstractContextManager[None]:
+    """The progress of `prepare`: bytes of input that were read, of the parts {name: bytes}."""
+
+    def look() -> tuple[float, str]:
         position, parts = bytes_read(staging, sizes)
         return position, f"{parts}/{len(sizes)} parts"
 
-    return polled_bar(sum(sizes.values()), look, description="prepare", unit="B", show=show)
+    return polled_bar(sum(sizes.values()), look, description="prepare", unit="B", show=show, scale=True)
 
 
 def bytes_read(staging: str, sizes: Mapping[str, int]) -> tuple[int, int]:

@@ -1,6 +1,7 @@
 """Beam's runners: the one that the options name, or one in this process; and what DaskRunner needs in addition."""
 
 import logging
+import os
 from argparse import ArgumentParser
 from collections.abc import Sequence
 from typing import Any, NoReturn
@@ -24,8 +25,10 @@ def make_runner(name: str | None, options: PipelineOptions) -> PipelineRunner:
         # Not "DirectRunner", which may download and start a server (Prism). The options are passed to the workers, as it would do.
         for_workers: dict[str, Any] = options.get_all_options(retain_unknown_options=True)
         if not for_workers["default_sdk_harness_log_level"] and not for_workers["sdk_harness_log_level_overrides"]:
-            for_workers["default_sdk_harness_log_level"] = "ERROR"
-            for_workers["sdk_harness_log_level_overrides"] = {"apache_beam": "CRITICAL", "__main__": "CRITICAL"}
+            level = os.environ.get("MERGEDISTILL_LOG", "ERROR")
+            for_workers["default_sdk_harness_log_level"] = level
+            if level == "ERROR":
+                for_workers["sdk_harness_log_level_overrides"] = {"apache_beam": "CRITICAL", "__main__": "CRITICAL"}
         provision = beam_provision_api_pb2.ProvisionInfo(pipeline_options=JobServiceHandle.encode_pipeline_options(for_workers))
         return fn_runner.FnApiRunner(provision_info=fn_runner.ExtendedProvisionInfo(provision))
     try:

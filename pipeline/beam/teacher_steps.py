@@ -13,6 +13,7 @@ from data.identity import Identity
 from data.recipe import Recipe
 from data.shards import write_shard
 from data.storage import existing_files
+from pipeline.beam.running_unit import RunningUnit
 from pipeline.teacher.label_unit import Labelled, label_unit
 from pipeline.teacher.loaded import LoadedTeacher, RemoteModel, attach_teacher, load_teacher
 from pipeline.teacher.plan import Unit
@@ -51,7 +52,11 @@ class TeacherHandler(ModelHandler[Unit, Labelled, LoadedTeacher]):
         # A shared teacher is a proxy of the one in another process. It only labels: this process reads, tokenises and masks.
         teacher = model if isinstance(model, LoadedTeacher) else self._attached(model)
         for unit in batch:
-            yield label_unit(unit, teacher, self._map, self._recipe)
+            running = RunningUnit(unit)
+            try:
+                yield label_unit(unit, teacher, self._map, self._recipe, running)
+            finally:
+                running.end()
 
     def _attached(self, proxy: Any) -> LoadedTeacher:
         if self._tokenizer_here is None:

@@ -69,7 +69,10 @@ class PrepareReport:
             columns=[Column("input"), *headings, Column("shards", ",d")],
             rows=rows if len(rows) > 1 else [],
             notes=self._notes(),
-            result=f"{out}: {self.articles:,} articles in {len(self.shards)} shards (skipped: {skipped})",
+            result=(
+                f"{out}: {self.articles:,} articles and {self.heldout_articles:,} held out, in {len(self.shards)} shards "
+                f"(skipped: {skipped})"
+            ),
             facts={
                 "folder": out,
                 "articles": self.articles,

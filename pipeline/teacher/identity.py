@@ -12,7 +12,7 @@ from pipeline.teacher.checkpoint import Checkpoint, inspect_checkpoint
 from pipeline.teacher.files import teacher_folder, teacher_vocabulary
 from pipeline.teacher.model import fast_dtype
 from vocab.errors import InputError
-from vocab.folder import load_map, load_union
+from vocab.folder import load_map, load_union, order_advice
 from vocab.notices import say_once
 from vocab.teacher_vocabulary import TeacherVocabulary
 from vocab.union import TeacherMap, map_into
@@ -29,7 +29,7 @@ def teacher_identity(run: Run, name: str) -> Identity:
     if names != list(links)[: len(names)]:
         raise InputError(
             f"{run.vocabulary}: holds the teachers {', '.join(links)}, the recipe has {', '.join(names)}; expected the same in the "
-            "same order: run `mergedistill vocab` with this recipe, or use another run folder"
+            f"same order: {order_advice(union, names)}"
         )
     folder = teacher_folder(run.recipe, name, weights=True)
     vocabulary = teacher_vocabulary(run.recipe, name, folder)

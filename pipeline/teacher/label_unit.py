@@ -10,7 +10,7 @@ import math
 import re
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby, islice
@@ -54,8 +54,16 @@ class Labelled:
     report: dict[str, Any]
 
 
-def label_unit(unit: Unit, teacher: LoadedTeacher, teacher_map: TeacherMap, recipe: Recipe) -> Labelled:
+def label_unit(
+    unit: Unit,
+    teacher: LoadedTeacher,
+    teacher_map: TeacherMap,
+    recipe: Recipe,
+    on_block: Callable[[int, int], None] | None = None,
+) -> Labelled:
     """Read a unit's articles, mask them, run the teacher, map its labels to the union: the complete table and report of a unit.
+
+    on_block  called after each block, with the number of articles that were read and of masked positions that have labels
 
     Articles on which the tokenizer or the teacher fails are set aside, with the reason in the report. Raises InputError if they are more
     than the recipe's share, or if the memory is too small for a single window.
@@ -81,6 +89,8 @@ def label_unit(unit: Unit, teacher: LoadedTeacher, teacher_map: TeacherMap, reci
             running = begun
             tables.append(table)
             lengths += windows.lengths_W.tolist()
+            if on_block:
+                on_block(counters["articles"], sum(len(part.gold_logits_M) for part in parts))
         if running:
             parts.append(_finish(*running, teacher, recipe, unit.teacher, quarantine))
     finally:

@@ -31,12 +31,13 @@ class Unit:
     corpus_fingerprint: str
     first_row_group: int
     row_groups: int
+    articles: int  # in these row groups
     output: str  # location of the shard it becomes
 
     def facts(self) -> dict[str, Any]:
         """The unit in the footer of its shard. Nothing in it depends on the folders of the files."""
         facts = asdict(self)
-        del facts["output"]
+        del facts["output"], facts["articles"]  # the fingerprint stands for the articles
         facts["corpus"] = split(self.corpus)[1]
         return facts
 
@@ -111,6 +112,7 @@ def _units(
                             corpus_fingerprint=fingerprint,
                             first_row_group=first,
                             row_groups=count,
+                            articles=sum(rows[first : first + count]),
                             output=path.below(predictions),
                         )
                     )

@@ -16,6 +16,7 @@ from data.atomic import write_text
 from data.contract import SCHEMA_VERSION, ShardPath
 from data.examples import Alphabet, gold_table, make_examples
 from data.identity import differences, file_fingerprint
+from data.progress import each, progress_bar
 from data.recipe import Examples, Language
 from data.shards import write_shard
 from data.state_file import read_state_file
@@ -107,7 +108,7 @@ class TextSource:
         return dict(json.loads(json.dumps(content | flat | {"examples": self.examples.model_dump()})))
 
 
-def prepare_text(work: Path, source: TextSource) -> dict[str, int]:
+def prepare_text(work: Path, source: TextSource, *, progress: bool = False) -> dict[str, int]:
     """Fill a working folder with the tokenizer and the masked shards, unless an interrupted run with the same source left them.
 
     Returns the counters of `make_examples`, and vocab_size. Raises InputError for a folder of another source, and for a corpus without
@@ -135,7 +136,8 @@ def prepare_text(work: Path, source: TextSource) -> dict[str, int]:
     if not any(text.strip() for text in texts()):
         raise InputError(f"corpus of '{source.language}': found no article with text in {len(source.corpora)} files; expected one")
     try:
-        tokenizer = source.vocabulary.make(texts, source.examples.max_length)
+        with progress_bar(1, "vocabulary", "steps", show=progress, long=False):
+            tokenizer = source.vocabulary.make(texts, source.examples.max_length)
     except NoWordsError as error:
         raise InputError(f"corpus of '{source.language}': {error}") from None
     save_tokenizer(tokenizer, work / "tokenizer")
@@ -151,15 +153,14 @@ def prepare_text(work: Path, source: TextSource) -> dict[str, int]:
         "tokenizer": file_fingerprint(work / "tokenizer/tokenizer.json"),
     }
     counters: Counter[str] = Counter()
-    for index, location in enumerate(source.corpora):
-        for groups in _runs(location):
-            articles = read_articles(location, groups)
-            rows = list(make_examples(articles, tokenizer.backend_tokenizer, alphabet, source.examples, source.seed, counters))
-            path = ShardPath(language=source.language, teacher="gold", name=f"{index:05d}-{groups.start:05d}").below(str(work))
-            if rows:
-                write_shard(
-                    path, gold_table(rows), identity=identity, unit={"corpus": location, "first_row_group": groups.start}, report={}
-                )
+    parts = [(index, location, groups) for index, location in enumerate(source.corpora) for groups in _runs(location)]
+    for index, location, groups in each(parts, len(parts), "mask the text", "parts", show=progress):
+        articles = read_articles(location, groups)
+        rows = list(make_examples(articles, tokenizer.backend_tokenizer, alphabet, source.examples, source.seed, counters))
+        path = ShardPath(language=source.language, teacher="gold", name=f"{index:05d}-{groups.start:05d}").below(str(work))
+        if rows:
+            unit = {"corpus": location, "first_row_group": groups.start}
+            write_shard(path, gold_table(rows), identity=identity, unit=unit, report={})
     if not counters["windows"]:
         raise InputError(f"corpus of '{source.language}': found no text that can be masked; expected words")
     counters["vocab_size"] = len(vocabulary.pieces)

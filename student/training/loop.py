@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from torch import nn
-from tqdm import tqdm
 
 from data.lock import exclusive
+from data.progress import progress_bar
 from data.random_bits import random_bits
 from data.recipe import Train
 from data.shards import Shard
@@ -161,10 +161,7 @@ def _open_stream(
 
 
 def _progress_bar(settings: Train, state: State | None, *, show: bool) -> Any:
-    """The bar on stderr. A log gets a line every 15 seconds, a terminal two a second."""
-    first = state.step if state else 0
-    pace = 0.5 if sys.stderr.isatty() else 15.0
-    return tqdm(total=settings.steps, initial=first, unit="step", mininterval=pace, disable=not show, file=sys.stderr)
+    return progress_bar(settings.steps, "train", "steps", show=show, initial=state.step if state else 0)
 
 
 def _loop(
@@ -197,8 +194,8 @@ def _loop(
         tally.add_step(**sums)
         tally.add_time(time.perf_counter() - started, stream.waited - waited)
         done = step + 1
-        bar.set_postfix({"loss": f"{sums['loss']:.3f}", "λ": f"{weight:.2f}", "tokens/s": f"{_rate(tally):,.0f}"}, refresh=False)
-        bar.update()
+        bar.set_postfix_str(f"loss {sums['loss']:.3f}, λ {weight:.2f}, {_rate(tally):,.0f} tokens/s", refresh=False)
+        bar.update(1)
         if done % settings.log_steps == 0 or done == settings.steps:
             row = tally.row(step=done, language_sizes=stream.rows, with_teacher=with_teacher, gold_weight=weight, rate=rate)
             if accelerator.is_main_process:

@@ -1,6 +1,7 @@
 """Ctrl-C and SIGTERM at several moments of every long command: one line, exit code 130, no process left, nothing lost."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -54,15 +55,8 @@ def interrupt(process: subprocess.Popen[str], number: signal.Signals, ready: Cal
     assert not [worker for worker in psutil.wait_procs(workers, timeout=10)[1] if worker.is_running()]
     lines = [line for line in err.replace("\r", "\n").splitlines() if line.strip()]
     assert lines[-1] == LAST
-    shown = (
-        "predict:",
-        "prepare:",
-        "pretrain",
-        "  0%|",
-        "WARNING:root",
-        "INFO:__main__:Logging handler",
-    )  # bars, and workers that start
-    return "\n".join(line for line in lines[:-1] if not line.startswith(shown))
+    shown = re.compile(r"\d{4}-\d\d-\d\d |WARNING:root|INFO:__main__:Logging handler")  # progress, and workers that start
+    return "\n".join(line for line in lines[:-1] if not shown.match(line))
 
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM]

@@ -85,7 +85,7 @@ def test_hours_count_what_articles_cost(tmp_path: Path, monkeypatch: pytest.Monk
     article_shard(tmp_path / "en.parquet", texts, rows_per_group=50)
     labelled_texts = []
 
-    def timed(unit: Unit, teacher: LoadedTeacher, teacher_map: TeacherMap, recipe: Recipe) -> Labelled:
+    def timed(unit: Unit, teacher: LoadedTeacher, teacher_map: TeacherMap, recipe: Recipe, *_: Any) -> Labelled:
         labelled = label_unit(unit, teacher, teacher_map, recipe)
         labelled_texts.append([text for _, text in read_articles(unit.corpus, range(unit.row_groups))])
         counters = labelled.report["counters"]
@@ -149,6 +149,24 @@ def test_only_what_is_missing_is_estimated(recipe: Recipe, tmp_path: Path) -> No
     predict(Run(recipe=small, folder=tmp_path), show_progress=False)
     complete = estimate(small, folder=tmp_path, trial_seconds=0.1, show_progress=False).table()
     assert complete.result == f"Next: mergedistill validate {tmp_path / 'predictions'}"
+
+
+def test_a_teacher_that_the_run_lacks_is_estimated_before_vocab(recipe: Recipe, tmp_path: Path) -> None:
+    """The finished units of the others stay finished, and the run is not changed."""
+    content = recipe.model_dump() | {"corpora": recipe.heldout, "heldout": {}}
+    both = parse_recipe(content, folder=recipe.folder)
+    english = {"teachers": content["teachers"][:1], "corpora": {"en": content["corpora"]["en"]}}
+    first = parse_recipe(content | english, folder=recipe.folder)
+    make_vocabulary(Run(recipe=first, folder=tmp_path), show_progress=False)
+    predict(Run(recipe=first, folder=tmp_path), show_progress=False)
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    found = estimate(both, folder=tmp_path, trial_seconds=0.1, show_progress=False)
+    assert [(row.teacher, row.units, row.finished) for row in found.rows] == [("bert-en", 0, 1), ("bert-de", 1, 0)]
+    assert found.table().result == f"Next: mergedistill vocab RECIPE --out {tmp_path}"
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+    inserted = parse_recipe(content | {"teachers": content["teachers"][::-1]}, folder=recipe.folder)
+    with pytest.raises(InputError, match="write the recipe's teachers in the order bert-en, bert-de"):
+        estimate(inserted, folder=tmp_path, trial_seconds=0.1, show_progress=False)
 
 
 def test_a_given_rate_needs_no_weights(recipe: Recipe, tmp_path: Path) -> None:

@@ -182,7 +182,7 @@ CASES = [
         "shards of another union",
         swap_teachers,
         ("vocab", *RUN),
-        "made by another recipe",
+        "write the recipe's teachers in the order",
     ),
     Case(
         "shards of another schema version",

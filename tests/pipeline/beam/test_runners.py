@@ -48,8 +48,8 @@ def flink(flink_session: FlinkCluster) -> FlinkCluster:
 def does_the_same(launches: Launches, run: str, beam_args: Sequence[str]) -> None:
     done = launches.launch(run, beam_args)
     assert (done.returncode, messages(done)) == (0, [])
-    assert f"{launches.units} units, {launches.units} computed now" in done.stdout
-    assert f"100%|██████████| {launches.units}.00/" in done.stderr  # the progress bar
+    assert f"{launches.units} units and 0 held-out units, of these {launches.units} computed now" in done.stdout
+    assert f" predict: ended at {launches.units} of {launches.units} units (100%)" in done.stderr
     launches.assert_same_rows(run)
 
 
@@ -106,7 +106,7 @@ def gives_up(launches: Launches, run: str, beam_args: Sequence[str], kill: Calla
     assert done.returncode == 1
     assert len(finished) >= 20  # all, where workers in the launcher's process outlive their TaskManager
     again = launches.launch(run)  # in process: the engine may be another
-    assert f"{launches.units} units, {launches.units - len(finished)} computed now" in again.stdout
+    assert f"of these {launches.units - len(finished)} computed now" in again.stdout
     assert finished.items() <= launches.computations(run).items()
     launches.assert_same_rows(run)
 

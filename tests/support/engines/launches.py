@@ -1,6 +1,7 @@
 """Launching predict as a user does, with relative paths, and comparing what its launches leave."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -94,9 +95,9 @@ _WORKERS = ("WARNING:root:apitools", "INFO:__main__:", "Killed", "Aborted", "ter
 
 
 def messages(done: subprocess.CompletedProcess[str]) -> list[str]:
-    """The lines of stderr but the progress bar, and what worker processes and their shells say of their own."""
+    """The lines of stderr but the progress, which begins with the time, and what worker processes and their shells say of their own."""
     lines = done.stderr.replace("\r", "\n").splitlines()
-    return [line for line in lines if line.strip() and not line.startswith(("predict:", *_WORKERS))]
+    return [line for line in lines if line.strip() and not re.match(r"\d{4}-\d\d-\d\d ", line) and not line.startswith(_WORKERS)]
 
 
 def only_line(done: subprocess.CompletedProcess[str]) -> str:
