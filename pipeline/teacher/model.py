@@ -20,7 +20,7 @@ from data.examples import Example
 from data.processor import bfloat16_unit
 from data.window_check import Batches, ModuleState, WindowsDiffer, check_windows
 from pipeline.teacher.checkpoint import load
-from pipeline.teacher.cpu_tuning import keep_freed_memory, pack_linears
+from pipeline.teacher.cpu_tuning import cpu_threads, keep_freed_memory, pack_linears
 from pipeline.teacher.cuda_tuning import TOKENS_PER_BATCH, claim_device, compile_layers, float32_logits
 from pipeline.teacher.labels import Pending, TopK, no_labels
 from pipeline.teacher.topk import Candidates, Remap
@@ -142,9 +142,10 @@ class TeacherModel:
         batches = length_batches(windows.lengths_W, budget, equal=self.batches == "equal")
         order = np.concatenate(batches)
         try:
-            parts = [
-                self._label_batch(batch, k) for batch in padded_batches(windows.take(order), [len(batch) for batch in batches], pad)
-            ]
+            parts = []
+            for batch in padded_batches(windows.take(order), [len(batch) for batch in batches], pad):
+                with cpu_threads(self.device).step(batch.input_ids_BT.size):
+                    parts.append(self._label_batch(batch, k))
             places_M = ragged(windows.masked_W, order)
             return self.remap.finish(parts, k, np.argsort(places_M))
         except Exception as error:

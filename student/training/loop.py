@@ -17,6 +17,7 @@ from data.progress import progress_bar
 from data.random_bits import random_bits
 from data.recipe import Train
 from data.shards import Shard
+from data.thread_tuner import ThreadTuner
 from student.hardware import compile_layers, open_accelerator, use_bfloat16
 from student.training.checkpoint import State, load_weights, newest_sound, read_state, save_checkpoint
 from student.training.masked_head import MaskedLM
@@ -182,19 +183,22 @@ def _loop(
         compile_layers(model)
     gradients = GradientStep(accelerator, accelerator.prepare_model(MaskedLM(model, settings.tail)), settings)
     with_teacher = settings.labels == "gold+teacher"
+    tuner = ThreadTuner(torch.set_num_threads, torch.get_num_threads() if accelerator.device.type == "cpu" else 1)
     for step in range(state.step if state else 0, settings.steps):
         started, waited = time.perf_counter(), stream.waited
         part = next(stream)
         weight, rate = gold_weight(step, settings), learning_rate(step, settings)
         for group in optimizer.param_groups:
             group["lr"] = rate
-        sums = gradients(part, weight, step, int(random_bits(1, seed, "dropout", step, accelerator.process_index)[0] >> 1))
-        optimizer.step()
-        optimizer.zero_grad()
+        with tuner.step(sum(batch.input_ids.numel() for batch in part.batches)):
+            sums = gradients(part, weight, step, int(random_bits(1, seed, "dropout", step, accelerator.process_index)[0] >> 1))
+            optimizer.step()
+            optimizer.zero_grad()
         tally.add_step(**sums)
         tally.add_time(time.perf_counter() - started, stream.waited - waited)
         done = step + 1
-        bar.set_postfix_str(f"loss {sums['loss']:.3f}, λ {weight:.2f}, {_rate(tally):,.0f} tokens/s", refresh=False)
+        parts = [f"loss {sums['loss']:.3f}", f"λ {weight:.2f}", f"{_rate(tally):,.0f} tokens/s", tuner.describe()]
+        bar.set_postfix_str(", ".join(filter(None, parts)), refresh=False)
         bar.update(1)
         if done % settings.log_steps == 0 or done == settings.steps:
             row = tally.row(step=done, language_sizes=stream.rows, with_teacher=with_teacher, gold_weight=weight, rate=rate)
