@@ -16,10 +16,10 @@ from threading import Lock
 
 WINDOW = 0.5  # seconds of work whose rate is compared with another; one step at least
 _FIRST, _LAST = 15.0, 60.0  # seconds between two trials, the second where trials change nothing
-_SOONEST = 5.0  # after a trial, if the rate falls
+_SPACED = 20.0  # times the seconds of a trial pass until the next one, so that trials cost little
 _EARLY = 3.0  # until the first trial: a neighbour may be there from the beginning
-_CLEARLY = 1.15  # times as fast
-_FALLEN = 0.75  # of the usual rate
+_CLEARLY, _BEYOND_DOUBT = 1.15, 2.0  # times as fast
+_FALLEN, _COLLAPSED = 0.75, 0.5  # of the usual rate
 
 
 class ThreadTuner:
@@ -38,7 +38,7 @@ class ThreadTuner:
         self._usual: float | None = None  # rate with `threads`, a moving mean
         self._low = 0  # windows in a row in which the rate was clearly lower
         self._since, self._interval, self._trials = _FIRST - _EARLY, _FIRST, 0
-        self._before = self._found = 0.0  # rates of the windows before and in a trial
+        self._before = self._found = self._cost = 0.0  # rates of the windows before and in a trial, and its seconds
         self._tried: int | None = None  # the number of threads that is tried, or was tried in the last window
         self._trying = False
 
@@ -62,7 +62,9 @@ class ThreadTuner:
         rate, took = self._work / self._seconds, self._seconds
         self._work = self._seconds = 0.0
         if self._trying:
-            self._found, self._trying = rate, False
+            self._found, self._cost, self._trying = rate, took, False
+            if rate > _BEYOND_DOUBT * self._before:
+                self._judge(self._before)
         elif self._tried is not None:  # the window after a trial: the neighbour may have come or gone meanwhile
             self._judge((self._before + rate) / 2)
         else:
@@ -75,7 +77,8 @@ class ThreadTuner:
     def _hold(self, rate: float, took: float) -> None:
         self._since += took
         self._low = self._low + 1 if self._usual is not None and rate < _FALLEN * self._usual else 0
-        due = self._since >= max(self._interval, 30 * took) or (self._low >= 2 and self._since >= max(_SOONEST, 10 * took))
+        collapsed = self._usual is not None and rate < _COLLAPSED * self._usual
+        due = self._since >= max(self._interval, _SPACED * self._cost) or self._low >= 2 or collapsed
         if not self._low:
             self._usual = rate if self._usual is None else 0.8 * self._usual + 0.2 * rate
         if due:
