@@ -63,7 +63,7 @@ def make_examples(
 
     tokenizer  the backend of a fast tokenizer (tokenizers.Tokenizer)
     counters   these counts are added: articles, characters, windows, tokens (with special tokens, once for each masking),
-               masked_positions, unknown_tokens, windows_without_maskable_token
+               masked_positions, unknown_tokens, windows_without_maskable_token, articles_without_windows
     failed     called for an article on which the tokenizer fails; without it, the exception is raised
 
     A window takes at most `settings.max_length` places. A token takes one place, unless the alphabet has lengths. The first token is cls
@@ -87,6 +87,7 @@ def make_examples(
                 places.append((doc_id, window))
                 cuts.append((first + start, first + min(stop, len(article))))
             first += len(article)
+        counters["articles_without_windows"] += len(articles_A)  # but for those that _mask finds windows of
         if cuts:
             yield from _mask(ids, words, places, cuts, alphabet, settings, seed, counters)
 
@@ -116,6 +117,7 @@ def _mask(
     used = np.flatnonzero(count_W)
     counters["windows_without_maskable_token"] += len(cuts) - len(used)
     counters["windows"] += len(used)
+    counters["articles_without_windows"] -= len({places[window][0] for window in used.tolist()})
     if not len(used):
         return
     window_R = np.repeat(used, settings.maskings)

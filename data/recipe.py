@@ -24,7 +24,7 @@ def check_language(code: str) -> str:
 
 
 Language = Annotated[str, AfterValidator(check_language)]
-Positive = Annotated[int, Field(gt=0)]
+Positive = Annotated[int, Field(gt=0, le=1_000_000_000)]  # more would be a slip, and a step of so many tokens never ends
 
 
 class Section(BaseModel):
@@ -105,7 +105,7 @@ class Student(Section):
     """The student's shape: any masked LM architecture of transformers."""
 
     architecture: str = "bert"  # a transformers model_type, as "bert" or "roformer"
-    layers: Positive = 12
+    layers: Annotated[int, Field(gt=0, le=1000)] = 12
     hidden_size: Positive = 768
     heads: Positive = 12
     intermediate_size: Positive | None = None  # of the feed-forward block; by default 4 x hidden_size
@@ -126,7 +126,7 @@ class Train(Section):
     # Of a forward pass on one device; gradients accumulate over a step. auto: what fills a GPU's memory; 16,384 on a CPU.
     tokens_per_microbatch: Positive | Literal["auto"] = "auto"
     learning_rate: Annotated[float, Field(gt=0)] = 1e-4  # the peak; linear warm-up, then linear decay to 0
-    warmup_steps: Annotated[int, Field(ge=0)] = 5000
+    warmup_steps: Annotated[int, Field(ge=0, le=1_000_000_000)] = 5000
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
     gradient_clip: Annotated[float, Field(gt=0)] = 1.0  # global norm
     labels: Literal["gold+teacher", "gold"] = "gold+teacher"

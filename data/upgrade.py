@@ -31,6 +31,10 @@ def upgrade_shard(location: str) -> bool:
         table = file.read().cast(SCHEMA)
     except (OSError, ValueError) as error:  # pyarrow's errors are of these kinds
         raise InputError(f"{location}: cannot be read ({error}): remove it, and `mergedistill predict` computes it again") from None
+    windows = {str(name) for name in table["doc_id"].unique().to_pylist()}
+    counters = report["counters"]
+    counters["articles_without_windows"] = counters["articles"] - len(windows) - len(report.get("quarantined", ()))
+    unit["articles"] = counters["articles"]
     write_shard(location, table, identity=identity | {"schema_version": 2}, unit=unit, report=report)
     return True
 

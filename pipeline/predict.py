@@ -144,6 +144,8 @@ def _threads(beam_args: Sequence[str]) -> int | None:
     options = PipelineOptions(list(beam_args)).view_as(DirectOptions)
     if options.direct_running_mode != "multi_processing":
         return None
+    if options.direct_num_workers < 0:
+        raise InputError(f"--direct_num_workers: found {options.direct_num_workers}; expected 0 (one for each core) or more")
     cores = len(os.sched_getaffinity(0))
     return max(1, cores // (options.direct_num_workers or cores))
 

@@ -4,6 +4,7 @@ import difflib
 from typing import Any
 
 import numpy as np
+import psutil
 import torch
 from numpy.typing import NDArray
 from torch import nn
@@ -45,7 +46,10 @@ def new_student(student: Student, *, vocab_size: int, max_length: int, roles: Ro
 
 
 def student_config(student: Student, *, vocab_size: int, max_length: int, roles: Roles) -> Any:
-    """The configuration of the architecture with the recipe's sizes. An unknown architecture is an InputError with similar names."""
+    """The configuration of the architecture with the recipe's sizes.
+
+    Raises InputError for an unknown architecture, with similar names, and for a shape that cannot be built or that no memory here holds.
+    """
     default = _default_config(student.architecture)
     if default.is_encoder_decoder:
         raise InputError(
@@ -75,10 +79,18 @@ def student_config(student: Student, *, vocab_size: int, max_length: int, roles:
     settings |= {name: value for name, value in optional.items() if hasattr(default, name)}
     try:
         config = AutoConfig.for_model(student.architecture, **settings)
-        config.max_position_embeddings = max(max_length, POSITIONS) + _first_position(config)
-    except (ValueError, TypeError, RuntimeError) as error:
+        with torch.device("meta"):
+            skeleton = AutoModelForMaskedLM.from_config(config)
+    except (ValueError, TypeError, RuntimeError, OverflowError) as error:
         reason = first_line(error)
         raise InputError(f"student: '{student.architecture}' cannot be built in this shape: {reason}") from None
+    config.max_position_embeddings = max(max_length, POSITIONS) + _first_position(skeleton)
+    weights, memory = 4 * count_parameters(skeleton), psutil.virtual_memory().total
+    if weights > memory:
+        raise InputError(
+            f"student: '{student.architecture}' has {weights / 1e9:,.0f} GB of weights in this shape; this machine has "
+            f"{memory / 1e9:,.0f} GB of memory: lower hidden_size, layers, intermediate_size or the size of the vocabulary"
+        )
     return config
 
 
@@ -105,10 +117,8 @@ def _attribute(config: Any, name: str, architecture: str) -> str:
     raise InputError(f"student.architecture: '{architecture}' has no {name}; expected an encoder such as 'bert' or 'roformer'")
 
 
-def _first_position(config: Any) -> int:
+def _first_position(skeleton: nn.Module) -> int:
     """The row of the position table for the first token. In RoBERTa and similar models it comes after the row of the padding."""
-    with torch.device("meta"):
-        skeleton = AutoModelForMaskedLM.from_config(config)
     for name, module in skeleton.named_modules():
         if name.endswith("position_embeddings") and isinstance(module, nn.Embedding) and module.padding_idx is not None:
             return int(module.padding_idx) + 1

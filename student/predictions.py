@@ -52,6 +52,12 @@ def _require_sound_footers(folder: str, shards: Sequence[Shard]) -> None:
     """Refuse what `validate` finds in footers and manifest: no row is read here. Each row is checked when it is decoded."""
     for fault in check_entries(folder, shards):
         raise InputError(f"{join(folder, fault.file)}: {fault.rule}: found {fault.found}; expected {fault.expected}")
+    for shard in shards:
+        rows = shard.report["counters"].get("windows", 0) * shard.identity["examples.maskings"]
+        if rows != shard.rows:
+            raise InputError(
+                f"{shard.location}: report.windows: found {shard.rows:,} rows; expected the {rows:,} that its report counts"
+            )
     reached: dict[tuple[str, str, str], tuple[int, str]] = {}
     for shard in sorted(shards, key=lambda one: (one.location.rpartition("/")[0], one.unit["corpus"], one.unit["first_row_group"])):
         key = (shard.path.teacher, shard.path.language, shard.unit["corpus"])

@@ -122,6 +122,12 @@ def load_method(folder: Path) -> dict[str, Any]:
     return dict(_content(folder).get("vocabulary", {"method": "union"}))
 
 
+def load_complete(folder: Path) -> frozenset[str]:
+    """The teachers of a run's union all of whose pieces are in it. A teacher of which this is not known is left out."""
+    rows = _content(folder).get("teachers", [])
+    return frozenset(str(row["teacher"]) for row in rows if isinstance(row, dict) and row.get("dropped") == 0)
+
+
 def load_normaliser(folder: Path) -> Normaliser:
     """The student's normaliser."""
     try:

@@ -22,6 +22,9 @@ def model_folder(model: str, *, base: Path, name: str, revision: str = "main", w
     if local.is_dir():
         if not (local / "config.json").is_file():
             raise InputError(f"teacher '{name}': {local} holds no config.json; expected a folder written by save_pretrained")
+        for file in sorted(local.iterdir()):
+            if file.exists() and not file.is_file() and not file.is_dir():  # reading a pipe would wait for ever
+                raise InputError(f"teacher '{name}': {file} is no file but a pipe or a device; expected files: remove it")
         return local
     looks_local = model.startswith((".", "/", "~")) or model.count("/") > 1
     reason = "a Hub id has the form owner/name" if looks_local else None

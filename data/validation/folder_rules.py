@@ -9,7 +9,7 @@ from typing import Any
 from data.validation.report import Fault
 from data.validation.shard_rules import ShardCheck
 from data.validation.window_rules import Articles, check_across
-from vocab.folder import load_union
+from vocab.folder import load_complete, load_union
 
 OWN_FIELDS = ("union", "teacher.tokenizer", "teacher.weights")  # the fields of an identity in which teachers can differ
 
@@ -20,6 +20,7 @@ class UnionFacts:
 
     size: int  # number of ids of the complete union
     links: Mapping[str, tuple[int, str]]  # teacher → (number of ids, fingerprint) of the union up to and including this teacher
+    complete: frozenset[str] = frozenset()  # the teachers all of whose pieces are in the union
 
 
 def check_folder(checks: Sequence[ShardCheck], vocabulary: UnionFacts | None) -> Iterator[Fault]:
@@ -126,4 +127,8 @@ def union_facts(vocabulary: Path) -> UnionFacts | None:
     if not (vocabulary / "union.json").exists():
         return None
     union = load_union(vocabulary)
-    return UnionFacts(size=union.size, links={link.teacher: (link.size, link.fingerprint) for link in union.links})
+    return UnionFacts(
+        size=union.size,
+        links={link.teacher: (link.size, link.fingerprint) for link in union.links},
+        complete=load_complete(vocabulary),
+    )

@@ -50,6 +50,11 @@ def _setting(model: Any, key: str) -> Test:
 _TEXT: Test = (lambda value: isinstance(value, str) and bool(value), "a text")
 _SHA256: Test = (lambda value: isinstance(value, str) and bool(re.fullmatch("[0-9a-f]{64}", value)), "a sha256 in hexadecimal")
 
+
+def _are_counts(value: Any) -> bool:
+    return isinstance(value, dict) and all(type(count) is int and count >= 0 for count in value.values())
+
+
 FIELDS: dict[bytes, dict[str, Test]] = {
     IDENTITY_KEY: {
         "schema_version": (
@@ -72,11 +77,12 @@ FIELDS: dict[bytes, dict[str, Test]] = {
         "corpus_fingerprint": _SHA256,
         "first_row_group": _integer(0),
         "row_groups": _integer(1),
+        "articles": _integer(0),
     },
     REPORT_KEY: {
         "rows": _integer(0),
         "masked_positions": _integer(0),
-        "counters": (lambda value: isinstance(value, dict), "an object of counts"),
+        "counters": (_are_counts, "an object of counts"),
     },
 }
 

@@ -27,6 +27,7 @@ class Limits:
     max_length: int  # tokens of a window, special tokens included
     mask_rate: float
     whole_word: bool
+    complete: bool  # every piece of the teacher is in the union: then each token can be masked that is no special token
     union_size: int | None  # number of ids of the union that the teacher knows; None: not checked
 
 
@@ -127,15 +128,20 @@ def _check_tokens(tokens: ListColumn, special: NDArray[np.int64], hidden: NDArra
 
 
 def _check_share(tokens: ListColumn, masks: ListColumn, fixed_tokens: NDArray[np.int64], limits: Limits) -> Iterator[Finding]:
-    """Check the share of masked tokens. Not for whole words, because the first word can fill its window."""
+    """Check the share of masked tokens. Not for whole words, because the first word can fill its window.
+
+    If the union lacks pieces of the teacher, some tokens spell such a piece. They cannot be masked, and nothing in a row shows them.
+    """
     if limits.whole_word:
         return
     fixed = np.bincount(tokens.row(fixed_tokens), minlength=len(tokens.lengths))
     most = np.maximum(1, np.rint(limits.mask_rate * (tokens.lengths - 2 - fixed)))
+    judged = (tokens.lengths >= 3) & (tokens.lengths <= limits.max_length) & (masks.lengths > 0)  # other rules name the others
+    wrong = (masks.lengths != most) if limits.complete else (masks.lengths > most)
     yield from finding(
         "mask_positions.share",
         tokens.numbers,
-        np.flatnonzero((masks.lengths > most) & (tokens.lengths >= 3)),
+        np.flatnonzero(wrong & judged),
         lambda r: f"{masks.lengths[r]} of {tokens.lengths[r] - 2 - fixed[r]} tokens that can be masked",
         f"examples.mask_rate {limits.mask_rate:g} of them, rounded, or one",
     )

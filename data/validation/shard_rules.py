@@ -10,14 +10,15 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from data.contract import IDENTITY_KEY, REPORT_KEY, SCHEMA, UNIT_KEY, ShardPath
+from data.contract import GOLD_SCHEMA, IDENTITY_KEY, REPORT_KEY, SCHEMA, UNIT_KEY, ShardPath
 from data.shards import Shard, UnreadableShard, leaf, open_shard
 from data.storage_faults import storage_fault
 from data.validation.findings import LISTED, Finding, null_rows
 from data.validation.footer_rules import FrameFault, check_path, check_schema, read_footer
 from data.validation.report import Fault
 from data.validation.row_rules import Limits, check_rows
-from data.validation.window_rules import check_windows, hash_articles
+from data.validation.unit_rules import check_shown, check_unit, count_shown
+from data.validation.window_rules import check_windows, encode, hash_articles
 from vocab.errors import InputError, first_line
 from vocab.roles import UNION_ROLES
 
@@ -42,6 +43,8 @@ class ShardCheck:
     rows: int = 0  # in the row groups that were read, like masked_positions
     masked_positions: int = 0
     masks_shown: int = 0  # number of mask tokens
+    gold_shown: int = 0  # masked positions that show the gold token, of `shown` ones
+    shown: int = 0
     articles: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))  # see window_rules.hash_articles
 
     def fault(self, rule: str, column: str | None, found: str, expected: str) -> None:
@@ -73,9 +76,18 @@ class ShardCheck:
 
 
 def check_shard(
-    location: str, name: str, path: ShardPath, size: int, union_size: int | None, groups: Container[int] | None = None
+    location: str,
+    name: str,
+    path: ShardPath,
+    size: int,
+    union_size: int | None,
+    groups: Container[int] | None = None,
+    *,
+    complete: bool = False,
 ) -> ShardCheck:
     """Check one shard: its schema, its footer, and the rows of all row groups (or only of those in `groups`).
+
+    complete: every piece of the teacher is in the union
 
     Never raises for the content of a file: what cannot be read is a fault. Raises InputError if the storage does not answer.
     """
@@ -111,7 +123,7 @@ def check_shard(
             bytes=size,
         )
     legible = _legible(file.schema_arrow)
-    _check_groups(check, file, union_size, legible, groups)
+    _check_groups(check, file, union_size, legible, groups, complete, report)
     whole = check.row_groups_read == check.row_groups
     if report is not None and legible and whole and not any(fault.rule == "file.damaged" for fault in check.faults):
         for key, counted in (("rows", check.rows), ("masked_positions", check.masked_positions)):
@@ -121,7 +133,13 @@ def check_shard(
 
 
 def _check_groups(
-    check: ShardCheck, file: pq.ParquetFile, union_size: int | None, legible: bool, groups: Container[int] | None
+    check: ShardCheck,
+    file: pq.ParquetFile,
+    union_size: int | None,
+    legible: bool,
+    groups: Container[int] | None,
+    complete: bool,
+    report: dict[str, Any] | None,
 ) -> None:
     """Read every page, a row group at a time (only `groups` if given), and check the rows. A damaged row group is a fault of its own.
 
@@ -150,12 +168,14 @@ def _check_groups(
         else:
             if legible:
                 names.append(table.select(["doc_id", "window"]).append_column("row", pa.array(np.arange(first, first + rows))))
-                limits = _limits(check.identity, table, union_size)
+                limits = _limits(check.identity, table, union_size, complete)
                 for start in range(0, rows, BLOCK_ROWS):
                     check.row_faults(check_rows(table.slice(start, BLOCK_ROWS), first + start, limits), names[-1])
                 check.masked_positions += pc.sum(pc.list_value_length(table["mask_positions"])).as_py() or 0
-                tokens = table["input_ids"].filter(pa.array(~null_rows(table["input_ids"])))
-                check.masks_shown += int(np.count_nonzero(leaf(tokens)[0] == UNION_ROLES.mask))
+                whole = table.filter(pa.array(~np.any([null_rows(table[name]) for name in GOLD_SCHEMA.names], axis=0)))
+                check.masks_shown += int(np.count_nonzero(leaf(whole["input_ids"])[0] == UNION_ROLES.mask))
+                gold, total = count_shown(whole)
+                check.gold_shown, check.shown = check.gold_shown + gold, check.shown + total
         first += rows
     check.empty = first == 0
     if first != file.metadata.num_rows:
@@ -163,10 +183,18 @@ def _check_groups(
         check.fault("file.damaged", None, found, "the same number")
     if names:
         every = pa.concat_tables(names).drop_null()
+        article_R, articles = encode(every["doc_id"])
+        window_R = every["window"].to_numpy().astype(np.int64)
         # The maskings of a window can be in two row groups.
         maskings = check.identity["examples.maskings"] if check.identity is not None and groups is None else 1
-        check.row_faults(check_windows(every, maskings), every)
-        check.articles = hash_articles(every["doc_id"])
+        check.row_faults(check_windows(article_R, window_R, every["row"].to_numpy(), maskings), every)
+        check.articles = hash_articles(articles)
+        if check.identity is not None and not check.faults:  # rows with other faults cannot be counted against the unit
+            if groups is None and check.unit is not None and report is not None:
+                for fault in check_unit(article_R, window_R, articles, maskings, check.unit, report):
+                    check.fault(*fault)
+            for fault in check_shown(check.masks_shown, check.gold_shown, check.shown, check.identity["top_k"]):
+                check.fault(*fault)
 
 
 def _legible(found: pa.Schema) -> bool:
@@ -178,7 +206,7 @@ def _bare(kind: pa.DataType) -> pa.DataType:
     return pa.list_(kind.value_type) if pa.types.is_list(kind) else kind
 
 
-def _limits(identity: dict[str, Any] | None, table: pa.Table, union_size: int | None) -> Limits:
+def _limits(identity: dict[str, Any] | None, table: pa.Table, union_size: int | None, complete: bool) -> Limits:
     if identity is not None:
         return Limits(
             top_k=identity["top_k"],
@@ -186,12 +214,15 @@ def _limits(identity: dict[str, Any] | None, table: pa.Table, union_size: int | 
             max_length=identity["examples.max_length"],
             mask_rate=identity["examples.mask_rate"],
             whole_word=identity["examples.masking"] == "whole-word",
+            complete=complete,
             union_size=union_size,
         )
     # The footer is wrong already. The rows are checked for what any identity allows.
     masked, top = (pc.sum(pc.list_value_length(table[name])).as_py() or 0 for name in ("mask_positions", "topk_ids"))
     top_k = max(1, round(top / max(1, masked)))
-    return Limits(top_k=top_k, in_steps=False, max_length=65_535, mask_rate=1.0, whole_word=True, union_size=union_size)
+    return Limits(
+        top_k=top_k, in_steps=False, max_length=65_535, mask_rate=1.0, whole_word=True, complete=False, union_size=union_size
+    )
 
 
 def _damaged_columns(file: pq.ParquetFile, group: int) -> list[tuple[str | None, str]]:

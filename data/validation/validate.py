@@ -26,9 +26,6 @@ __all__ = ["Report", "UnionFacts", "render", "validate"]
 
 Progress = Callable[[int, int, str], None]  # called with: files done, number of files, path of the file just done
 
-# 8 of 10 masked positions show the mask token. A very different share over many positions is worth a note, but breaks no rule.
-_SHOWN, _SHOWN_MARGIN, _SHOWN_FROM = 0.8, 0.05, 10_000
-
 
 def validate(
     predictions: str,
@@ -147,7 +144,8 @@ def _check_all(
         groups = None if chosen is None else chosen[name]
         location, size = join(predictions, name), shards[name]
         try:
-            return check_shard(location, name, path, size, links.get(path.teacher, (None,))[0], groups)
+            complete = vocabulary is not None and path.teacher in vocabulary.complete
+            return check_shard(location, name, path, size, links.get(path.teacher, (None,))[0], groups, complete=complete)
         except InputError:
             raise  # the storage does not answer
         except Exception as error:  # what the rules did not foresee must neither pass nor end the check of the other files
@@ -188,6 +186,3 @@ def _notes(names: dict[str, int], checks: list[ShardCheck], vocabulary: UnionFac
         listed = f"{', '.join(empty[:3])}{', …' if len(empty) > 3 else ''}"
         yield f"shards without rows, because their articles gave no window: {len(empty):,} ({listed})"
     yield from missing_units(checks)
-    shown, masked = sum(check.masks_shown for check in checks), sum(check.masked_positions for check in checks)
-    if masked >= _SHOWN_FROM and abs(shown / masked - _SHOWN) > _SHOWN_MARGIN:
-        yield f"{shown / masked:.0%} of the masked positions show the mask token; masking as BERT does gives {_SHOWN:.0%}"

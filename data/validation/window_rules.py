@@ -26,10 +26,10 @@ class Articles:
     hashes: NDArray[np.int64]  # sorted, each hash once; valid only in this process
 
 
-def check_windows(names: pa.Table, maskings: int) -> Iterator[Finding]:
-    """Findings on `names`: doc_id, window and number of all rows of a file."""
-    article_R, _ = _encode(names["doc_id"])
-    window_R, row_R = names["window"].to_numpy().astype(np.int64), names["row"].to_numpy()
+def check_windows(
+    article_R: NDArray[np.int64], window_R: NDArray[np.int64], row_R: NDArray[np.int64], maskings: int
+) -> Iterator[Finding]:
+    """Findings on all rows of a file: the number of each row's article (see `encode`), its window, and its own number."""
     key_R = (article_R << 32) + window_R
     order = np.argsort(key_R, kind="stable")
     again = np.flatnonzero(key_R[order[1:]] == key_R[order[:-1]]) + 1
@@ -51,9 +51,9 @@ def check_windows(names: pa.Table, maskings: int) -> Iterator[Finding]:
             yield Finding(rule="window.maskings", rows=rows[listed].tolist(), found=shown, expected=wanted, count=len(wrong))
 
 
-def hash_articles(doc_ids: pa.ChunkedArray) -> NDArray[np.int64]:
-    """The hashes of a file's doc_ids, sorted, each once. Python's hash (SipHash) is valid only in this process."""
-    return np.unique(_hash(_encode(doc_ids)[1]))
+def hash_articles(names: pa.Array) -> NDArray[np.int64]:
+    """The hashes of a file's articles, sorted, each once. Python's hash (SipHash) is valid only in this process."""
+    return np.unique(_hash(names))
 
 
 def check_across(files: Sequence[Articles]) -> Iterator[tuple[str, Finding, list[tuple[str, int]]]]:
@@ -86,13 +86,13 @@ def _repeated(files: Sequence[Articles], candidates: NDArray[np.int64]) -> Itera
     for index, file in enumerate(files):
         if np.isin(file.hashes, candidates, assume_unique=True).any():
             names = open_shard(file.location).read(columns=["doc_id", "window"], use_threads=False)
-            article_R, dictionary = _encode(names["doc_id"])
+            article_R, dictionary = encode(names["doc_id"])
             rows = np.flatnonzero(np.isin(_hash(dictionary), candidates)[article_R])
             table = pa.table({"doc_id": names["doc_id"].cast(pa.binary()), "window": names["window"]}).take(pa.array(rows))
             table = table.append_column("row", pa.array(rows)).append_column("file", pa.array(np.full(len(rows), index)))
             tables.append(table)
     names = pa.concat_tables(tables)
-    article_R, dictionary = _encode(names["doc_id"])
+    article_R, dictionary = encode(names["doc_id"])
     window_R, row_R, file_R = (names[name].to_numpy().astype(np.int64) for name in ("window", "row", "file"))
     key_R = (article_R << 32) + window_R
     order = np.argsort(key_R, kind="stable")  # files in order within a key
@@ -104,7 +104,7 @@ def _repeated(files: Sequence[Articles], candidates: NDArray[np.int64]) -> Itera
             yield int(file_R[one]), int(row_R[one]), int(file_R[other]), int(row_R[other]), text, int(window_R[one])
 
 
-def _encode(doc_ids: pa.ChunkedArray) -> tuple[NDArray[np.int64], pa.Array]:
+def encode(doc_ids: pa.ChunkedArray) -> tuple[NDArray[np.int64], pa.Array]:
     """[R] the number of each article in a dictionary of doc_ids, and the dictionary, as bytes (they may not be UTF-8)."""
     encoded = pa.chunked_array(doc_ids.cast(pa.binary()), pa.binary()).combine_chunks().dictionary_encode()
     assert isinstance(encoded, pa.DictionaryArray)

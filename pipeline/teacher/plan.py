@@ -37,7 +37,7 @@ class Unit:
     def facts(self) -> dict[str, Any]:
         """The unit in the footer of its shard. Nothing in it depends on the folders of the files."""
         facts = asdict(self)
-        del facts["output"], facts["articles"]  # the fingerprint stands for the articles
+        del facts["output"]
         facts["corpus"] = split(self.corpus)[1]
         return facts
 

@@ -52,9 +52,14 @@ class GradientStep:
             self._halvings += 1
         loss, gold, teacher, correct, norm = sums.tolist()
         if not math.isfinite(loss) or not math.isfinite(norm):
+            broken = [name for name, weight in self._module.named_parameters() if not weight.isfinite().all()]
+            advice = (
+                f"the weights were so before this step, as {broken[0]}: remove the checkpoint that they came from"
+                if broken
+                else 'lower train.learning_rate, lengthen train.warmup_steps, or set train.precision = "float32"'
+            )
             raise InputError(
-                f"step {step + 1}: loss {loss:.4g}, gradient norm {norm:.4g}: not finite; the last checkpoint is kept. "
-                'Lower train.learning_rate, lengthen train.warmup_steps, or set train.precision = "float32"'
+                f"step {step + 1}: loss {loss:.4g}, gradient norm {norm:.4g}: not finite; the last checkpoint is kept: {advice}"
             )
         return {
             "loss": loss,

@@ -1,7 +1,7 @@
 """Rates alone and beside one busy process, with all threads (as torch does it by itself) and with the number that the work finds.
 
-Each rate is that of a real command on the bundled sample, from its own records, over a quarter of a minute. "tuned" includes the time until the
-right number of threads is found. The baseline is OMP_NUM_THREADS = the number of cores, alone.
+Each rate is that of a real command on the bundled sample, from its own records, over a quarter of a minute. "tuned" includes the time until
+the right number of threads is found. The baseline is OMP_NUM_THREADS = the number of cores, alone.
 """
 
 import json

@@ -1,6 +1,7 @@
 """Values that no range and no parser foresees: exit code 2, a message that says what is wrong, no traceback."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,14 @@ def run(*arguments: str) -> Result:
         ("vocab recipe.toml --out run --set seed=99999999999999999999999", "seed: found 99999999999999999999999"),
         ("vocab recipe.toml --out recipe.toml/run", "not a directory"),
         ("predict recipe.toml --out run -- --pickle_library=dill", "dill is not installed"),
+        ("predict recipe.toml --out run -- --direct_num_workers=-1 --direct_running_mode=multi_processing", "found -1; expected 0"),
+        ("pretrain corpora/de --language de --out t --hidden-size 10000000", "GB of weights in this shape; this machine has"),
+        ("pretrain corpora/de --language de --out t --hidden-size 99999999999999999999", "less than or equal to"),
+        ("pretrain corpora/de --language de --out t --vocab-size 999999999999", "GB of weights in this shape; this machine has"),
+        ("pretrain corpora/de --language de --out t --layers 1000000000", "less than or equal to 1000"),
+        ("pretrain corpora/de --language de --out t --tokens-per-batch 99999999999", "tokens_per_batch: Input should be less than"),
+        ("pretrain corpora/de --language de --out t --steps -1", "steps"),
+        ("vocab recipe.toml --out run --set student.layers=99999999999", "less than or equal to 1000"),
         ("validate one", "Too many levels of symbolic links"),
     ],
 )
@@ -60,6 +69,18 @@ def test_odd_values(here: Path, arguments: str, message: str) -> None:
     assert result.exit_code == 2, result.output
     assert message in result.output
     assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize("file", ["model.safetensors", "config.json", "tokenizer.json"])
+def test_a_pipe_among_a_teachers_files(here: Path, file: str) -> None:
+    """Reading it would wait for ever."""
+    path = here / "teachers/en" / file
+    path.unlink()
+    os.mkfifo(path)
+    for command in ("vocab recipe.toml --out other", "predict recipe.toml --out run", "estimate recipe.toml"):
+        result = run(*command.split())
+        assert result.exit_code == 2, result.output
+        assert any(word in result.output for word in ("is no file but a pipe", "holds no config.json")), result.output
 
 
 @pytest.mark.parametrize("command", ["vocab recipe.toml", "pretrain corpora/de --language de", "prepare corpora/de --language de"])

@@ -54,10 +54,13 @@ def footer(file: Path) -> dict[str, dict[str, Any]]:
 
 
 def rewrite(file: Path, change: Callable[[pa.Table], pa.Table] = lambda table: table, **changes: dict[str, Any]) -> None:
-    """Write a shard again by the real writer, its table or fields of its footer changed; its report counts what it then holds."""
+    """Write a shard again by the real writer, its table or fields of its footer changed; its footer counts what it then holds."""
     table = change(open_shard(str(file)).read())
     parts = footer(file)
     parts["report"]["rows"] = table.num_rows
+    parts["report"]["counters"]["windows"] = table.num_rows // parts["identity"]["examples.maskings"]
+    if "doc_id" in table.column_names:
+        parts["unit"]["articles"] = len(table["doc_id"].cast(pa.binary()).drop_null().unique())
     if "mask_positions" in table.column_names:
         parts["report"]["masked_positions"] = sum(len(row or ()) for row in table["mask_positions"].to_pylist())
     for name, fields in changes.items():

@@ -48,7 +48,8 @@ def make_identity(teacher: str = "gbert", **changes: Any) -> dict[str, Any]:
 
 def make_vocabulary(*teachers: str) -> UnionFacts:
     """The vocabulary that the identities of these teachers are of."""
-    return UnionFacts(size=UNION_SIZE, links={teacher: (UNION_SIZE, make_identity(teacher)["union"]) for teacher in teachers})
+    links = {teacher: (UNION_SIZE, make_identity(teacher)["union"]) for teacher in teachers}
+    return UnionFacts(size=UNION_SIZE, links=links, complete=frozenset(teachers))
 
 
 def make_table(identity: dict[str, Any], *, articles: int = 8, name: str = "article", seed: int = 0) -> pa.Table:
@@ -124,6 +125,7 @@ def make_shard(
         "corpus_fingerprint": sha256(corpus),
         "first_row_group": first_row_group,
         "row_groups": row_groups,
+        "articles": articles,
     }
     masked = len(table["mask_positions"].combine_chunks().flatten())
     report = {
@@ -131,7 +133,13 @@ def make_shard(
         "masked_positions": masked,
         "seconds": 1.5,
         "started": "2025-01-01T00:00:00+00:00",
-        "counters": {"articles": articles, "windows": table.num_rows, "masked_positions": masked},
+        "counters": {
+            "articles": articles,
+            "windows": table.num_rows // identity["examples.maskings"],
+            "masked_positions": masked,
+            "windows_without_maskable_token": 0,
+            "articles_without_windows": 0,
+        },
     }
     write_shard(location, table, identity=identity, unit=unit, report=report)
     return location

@@ -126,6 +126,7 @@ def test_a_shard_under_a_language_that_the_recipe_has_not(folder: Path) -> None:
     assert "manifest.recipe" in rules(folder)
 
 
-def test_reports_that_cannot_be_summed(folder: Path) -> None:
-    rewrite(folder / TARGET, report={"counters": {"tokens": "many"}})
-    assert "manifest.totals" in rules(folder)
+@pytest.mark.parametrize("counters", [{"tokens": "many"}, {"tokens": -1}, {"tokens": True}, []])
+def test_reports_that_cannot_be_summed(folder: Path, counters: Any) -> None:
+    rewrite(folder / TARGET, report={"counters": counters})
+    assert "footer.field" in rules(folder)

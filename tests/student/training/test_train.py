@@ -157,6 +157,19 @@ def test_a_loss_that_is_not_finite_stops_and_names_the_step(run: Path, tmp_path:
         assert all(torch.isfinite(value).all() for value in weights)
 
 
+def test_weights_that_are_not_finite_are_no_matter_of_the_learning_rate(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def poison(model: torch.nn.Module, settings: Train) -> torch.optim.Optimizer:
+        next(model.parameters()).data[0] = torch.nan
+        return make_optimizer(model, settings)
+
+    monkeypatch.setattr("student.training.loop.make_optimizer", poison)
+    with pytest.raises(InputError, match=r"step 1: .*the weights were so before this step, as .*embeddings") as error:
+        fit(run, tmp_path / "nan")
+    assert "learning_rate" not in str(error.value)
+
+
 def test_a_warm_up_without_end_is_refused(run: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="warmup_steps: found 30; expected fewer"):
         fit(run, tmp_path / "warm", warmup_steps=30)
