@@ -125,11 +125,22 @@ class Train(Section):
     tokens_per_batch: Positive = 65_536  # of a step, over all devices, padding included
     # Of a forward pass on one device; gradients accumulate over a step. auto: what fills a GPU's memory; 16,384 on a CPU.
     tokens_per_microbatch: Positive | Literal["auto"] = "auto"
-    learning_rate: Annotated[float, Field(gt=0)] = 1e-4  # the peak; linear warm-up, then linear decay to 0
+    epochs: Annotated[float, Field(gt=0, le=1_000_000)] | None = None  # passes over all rows, instead of `steps`
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-4  # the peak, after a linear warm-up
+    learning_rate_schedule: Literal["linear", "cosine", "wsd"] = (
+        "linear"  # from the peak to 0; wsd: warm-up, stable, decay at the end
+    )
     warmup_steps: Annotated[int, Field(ge=0, le=1_000_000_000)] = 5000
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
     gradient_clip: Annotated[float, Field(gt=0)] = 1.0  # global norm
     labels: Literal["gold+teacher", "gold"] = "gold+teacher"
+    # λ, the weight of the gold label; the teacher's is 1 − λ. linear (the paper): from gold_start to gold_end in all steps; constant:
+    # gold_start; wsd: gold_start, then in the last decay_share of the steps to gold_end. A teacher whose weight falls beside a gold label
+    # that keeps its own: linear from 0.5.
+    gold_schedule: Literal["linear", "constant", "wsd"] = "linear"
+    gold_start: Annotated[float, Field(ge=0, le=1)] = 0.0
+    gold_end: Annotated[float, Field(ge=0, le=1)] = 1.0
+    decay_share: Annotated[float, Field(gt=0, le=1)] = 0.2  # of the steps, for both schedules called wsd
     tail: Literal["renormalise", "ghost", "gold"] = "renormalise"  # the rule for the teacher's mass outside the top k
     sampling_alpha: Annotated[float, Field(ge=0, le=1)] = 0.7  # languages are drawn with p ∝ n^alpha
     precision: Literal["auto", "float32", "bfloat16"] = "auto"  # of matrix products; auto: bfloat16 where the hardware has it

@@ -13,6 +13,7 @@ from student.hardware import open_accelerator
 from student.heldout import Heldout, read_heldout, same_rows, score, score_table, write_heldout
 from student.hf_folder import load_model
 from student.model import new_student
+from student.model_card import write_card
 from student.predictions import student_shards
 from student.training.loop import TrainResult, train
 from student.training.memory import MICROBATCH
@@ -93,6 +94,8 @@ def student_table(run: Run, result: TrainResult) -> Table:
         others.pop(name, None)
         students = {other: scores for other, scores in others.items() if scores and same_rows(scores, heldout)} | {name: heldout}
     table = score_table(students)
+    if open_accelerator().is_main_process:
+        write_card(run, name, table if students else None)
     action = "was trained already" if result.already_finished else "trained"
     return Table(
         title="Held-out scores",

@@ -24,12 +24,14 @@ from student.training.masked_head import MaskedLM
 from student.training.memory import choose_microbatch
 from student.training.metrics import Tally, append_row, read_rows, truncate_rows
 from student.training.output import finish_output, is_finished, open_output
-from student.training.schedule import check_schedule, gold_weight, learning_rate
+from student.training.schedule import check_schedule, gold_weight, learning_rate, with_steps
 from student.training.step import GradientStep
 from student.training.stream import Position, Stream, StreamSettings, shards_fingerprint
 
 # These settings change no weight; compiled layers drop out other values, so `compile` is added where it is on.
 _OPERATIONAL = {"log_steps", "checkpoint_steps", "compile"}
+# Left out of the identity where they have their default: checkpoints from before there were these settings stay valid.
+_LATER = {"epochs", "learning_rate_schedule", "gold_schedule", "gold_start", "gold_end", "decay_share"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,6 +67,7 @@ def train(
 
     Raises InputError for a folder that is not empty, a checkpoint of another student, a full disk, and a loss that is not finite.
     """
+    settings = with_steps(settings, shards)
     check_schedule(settings)
     accelerator = open_accelerator()
     use_bfloat16(settings.precision, accelerator.device)  # says its choice, before there is a progress bar
@@ -72,7 +75,11 @@ def train(
     settings = settings.model_copy(update={"tokens_per_microbatch": microbatch})
     identity = {
         **identity,
-        **{f"train.{key}": value for key, value in settings.model_dump().items() if key not in _OPERATIONAL},
+        **{
+            f"train.{key}": value
+            for key, value in settings.model_dump().items()
+            if key not in _OPERATIONAL and not (key in _LATER and value == Train.model_fields[key].default)
+        },
         **({"train.compile": True} if settings.compile else {}),
         "seed": seed,
         "processes": accelerator.num_processes,

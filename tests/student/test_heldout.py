@@ -122,7 +122,7 @@ def predict(recipe: Recipe, union: Union, folder: Path, rows: int, *, changes: d
             content,
             identity=identity,
             unit={"corpus": "part0", "first_row_group": 0, "row_groups": 1},
-            report={"masked_positions": 0, "counters": {}},
+            report={"masked_positions": 0, "counters": {"windows": rows}},
         )
     write_manifest(str(folder), recipe, read_shards(list_shards(str(folder))))
 

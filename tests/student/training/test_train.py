@@ -19,7 +19,6 @@ from student.training.loop import make_optimizer
 from student.training.masked_head import MaskedLM
 from student.training.memory import fitting_microbatch, training_bytes
 from student.training.metrics import read_rows
-from student.training.schedule import gold_weight, learning_rate
 from student.training.step import GradientStep, split
 from student.training.stream import Step, Stream, StreamSettings
 from tests.support.student_shards import V
@@ -181,15 +180,6 @@ def test_bfloat16_trains_too(run: Path, whole: Path, tmp_path: Path) -> None:
     assert math.isfinite(row["loss"])
     weights = AutoModelForMaskedLM.from_pretrained(tmp_path / "half")
     assert weights.dtype == torch.float32
-
-
-def test_schedules() -> None:
-    settings = Train(steps=10, warmup_steps=4, learning_rate=1.0)
-    rates = [learning_rate(step, settings) for step in range(10)]
-    assert rates[:4] == [0.25, 0.5, 0.75, 1.0]
-    assert rates[4:] == pytest.approx([1.0, 5 / 6, 4 / 6, 3 / 6, 2 / 6, 1 / 6])
-    assert [gold_weight(step, settings) for step in (0, 5, 9)] == [0.0, 0.5, 0.9]
-    assert gold_weight(0, Train(labels="gold")) == 1.0
 
 
 def test_biases_and_normalisations_do_not_decay() -> None:
