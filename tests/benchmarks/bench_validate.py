@@ -37,7 +37,7 @@ def main() -> None:
             for group in range(FILES):
                 make_shard(folder, first_row_group=group, articles=ARTICLES, identity=identity)
         files = list_shards(folder)
-        report = validate(folder, vocabulary=vocabulary, workers=1)
+        report = validate(folder, vocabulary=vocabulary, manifest=False, workers=1)
         assert report.sound, report.faults[:3]
         print(
             f"{report.files} files, {report.row_groups} row groups, {report.rows:,} rows, {report.masked_positions:,} masked positions, "
@@ -46,12 +46,12 @@ def main() -> None:
         runs: list[tuple[str, Callable[[], Any]]] = [
             ("baseline: pq.read_table, one thread", lambda: [pq.read_table(file, use_threads=False) for file in files]),
             ("baseline: pq.read_table, all threads", lambda: [pq.read_table(file) for file in files]),
-            ("validate, one worker", lambda: validate(folder, vocabulary=vocabulary, workers=1)),
-            ("validate, two workers", lambda: validate(folder, vocabulary=vocabulary, workers=2)),
+            ("validate, one worker", lambda: validate(folder, vocabulary=vocabulary, manifest=False, workers=1)),
+            ("validate, two workers", lambda: validate(folder, vocabulary=vocabulary, manifest=False, workers=2)),
         ]
         for name, work in runs:
             print(f"{name:40} {report.masked_positions / timed(work) / 1e6:6.2f}")
-        seconds = timed(lambda: validate(folder, vocabulary=vocabulary, workers=1, sample=2))
+        seconds = timed(lambda: validate(folder, vocabulary=vocabulary, manifest=False, workers=1, sample=2))
         print(f"{'validate, a sample of 2 row groups':40} {seconds:6.2f} s")
 
 
