@@ -13,6 +13,7 @@ from data.atomic import write_text
 from data.recipe import Recipe
 from data.shards import Shard
 from data.storage import join, relative, resolve
+from data.storage_faults import storage_fault
 from data.table import Column, Value
 
 MANIFEST = "_manifest.json"  # readers of folders (Spark, pyarrow, pandas) ignore names that begin with "_"
@@ -23,11 +24,15 @@ QUARANTINE = (
 
 def listed_shards(predictions: str) -> set[str] | None:
     """The locations of the shards that a folder's manifest lists, or None without a manifest. A listed teacher has all its units."""
-    if not _is_file(join(predictions, MANIFEST)):
+    location = join(predictions, MANIFEST)
+    if not _is_file(location):
         return None
-    filesystem, path = resolve(join(predictions, MANIFEST))
-    with filesystem.open_input_stream(path) as file:
-        content = file.read()
+    filesystem, path = resolve(location)
+    try:
+        with filesystem.open_input_stream(path) as file:
+            content = file.read()
+    except OSError as error:
+        raise storage_fault(location, error) or error from None
     try:
         return {join(predictions, unit["path"]) for unit in json.loads(content)["units"]}
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):

@@ -49,12 +49,14 @@ _REMOTE = {
     "INVALID_SIGNATURE": _CREDENTIALS,
 }
 _AWS = re.compile(r"AWS Error (\w+(?: \(HTTP status \d+\))?) during (\w+) operation: ?(.*)")
+_QUOTED = re.compile(r"'(/[^']+)'")
 _OTHER_STORES = re.compile(r"google::cloud::Status\((\w+)|Azure Error")
 
 
 def users_fault(error: OSError) -> InputError | None:
     """An InputError for any OSError whose cause the user can remove: no room, no access, a storage that does not answer. Else None."""
-    if fault := storage_fault(error.filename or "the storage", error):
+    named = error.filename or next(iter(_QUOTED.findall(str(error))), "the storage")  # pyarrow's errors name the file in their text
+    if fault := storage_fault(named, error):
         return fault
     if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM):
         return None
