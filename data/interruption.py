@@ -40,7 +40,7 @@ def one_line_when_interrupted() -> Iterator[None]:
             signal.signal(other, signal.SIG_IGN)
         interrupted.set()
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-        _kill_workers()
+        kill_workers()
         threading.Thread(target=_end, args=[terminal, _PATIENCE], daemon=True).start()
         raise KeyboardInterrupt
 
@@ -71,7 +71,7 @@ def one_line_when_interrupted() -> Iterator[None]:
         os.close(terminal)
 
 
-def _kill_workers() -> None:
+def kill_workers() -> None:
     """They keep nothing: what they finished is on the disk, and what they began has a temporary name.
 
     Waits until they are gone: a worker that still runs when its launcher unwinds would print that it lost its connection.
@@ -86,7 +86,7 @@ def _kill_workers() -> None:
 def _end(terminal: int, patience: float = 0.0) -> NoReturn:
     """Say the line and end at once, without waiting for other threads."""
     time.sleep(patience)
-    _kill_workers()
+    kill_workers()
     os.write(terminal, f"\r{MESSAGE}\n".encode())
     sys.stdout.flush()
     os._exit(EXIT_CODE)

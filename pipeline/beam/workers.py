@@ -14,6 +14,7 @@ from typing import NoReturn
 from apache_beam.runners.worker import sdk_worker
 
 import vocab
+from data.interruption import kill_workers
 from pipeline.beam.job_errors import JobError
 
 _CTRL_C = 0.2  # seconds: a terminal sends it to launcher and workers at once, and then no worker has died by itself
@@ -56,6 +57,7 @@ def notice_dead_workers() -> Iterator[None]:
             signal.pthread_kill(launcher, signal.SIGUSR1)  # it may wait for a lock, and only a signal ends that
 
     def give_up(number: int, frame: FrameType | None) -> NoReturn:
+        kill_workers()  # the others too: they would print that they lost their launcher
         raise _WorkerDied
 
     if threading.current_thread() is threading.main_thread():
