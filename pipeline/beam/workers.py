@@ -53,11 +53,11 @@ def notice_dead_workers() -> Iterator[None]:
                 before(failed)
         elif not deaths:
             deaths.append(str(failed.exc_value))
+            kill_workers()  # the others too: they would print that they lost their launcher
             time.sleep(_CTRL_C)
             signal.pthread_kill(launcher, signal.SIGUSR1)  # it may wait for a lock, and only a signal ends that
 
     def give_up(number: int, frame: FrameType | None) -> NoReturn:
-        kill_workers()  # the others too: they would print that they lost their launcher
         raise _WorkerDied
 
     if threading.current_thread() is threading.main_thread():
@@ -68,7 +68,8 @@ def notice_dead_workers() -> Iterator[None]:
         raise JobError(f"a Beam worker died ({deaths[0]}): was it killed, or out of memory? Fewer workers take less") from None
     finally:
         if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGUSR1, handler)
+            # After a death its signal may still come.
+            signal.signal(signal.SIGUSR1, signal.SIG_IGN if deaths else handler)
         if not deaths:  # else other threads are about to fail for the same reason
             threading.excepthook = before
 
