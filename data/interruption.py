@@ -77,9 +77,10 @@ def kill_workers() -> None:
     Waits until they are gone: a worker that still runs when its launcher unwinds would print that it lost its connection.
     """
     workers = psutil.Process().children(recursive=True)
-    for worker in workers:
-        with suppress(psutil.Error):
-            worker.kill()
+    for act in (psutil.Process.suspend, psutil.Process.kill):  # first all stand still: the end of one makes the others print
+        for worker in reversed(workers):  # the workers before their shells, whose end the launcher notices
+            with suppress(psutil.Error):
+                act(worker)
     psutil.wait_procs(workers, timeout=1)
 
 
