@@ -124,7 +124,7 @@ def main(log_level: str) -> None:
     """
     # By default errors only: Beam's warnings are about things that no user can change.
     os.environ["MERGEDISTILL_LOG"] = log_level  # of worker processes, and of the commands that a command calls
-    os.environ["TRANSFORMERS_VERBOSITY"] = log_level.lower()
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", log_level.lower())  # who set it has chosen
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger().setLevel(log_level)
 

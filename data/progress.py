@@ -6,7 +6,7 @@ A log of lines is what a scheduler keeps. A bar in it would be one line of thous
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias, TypeVar
 
@@ -103,9 +103,9 @@ def progress_bar(
     )
 
 
-def each(items: Iterable[_Item], total: int, desc: str, unit: str, *, show: bool = True) -> Iterator[_Item]:
+def each(items: Collection[_Item], desc: str, unit: str, *, show: bool = True) -> Iterator[_Item]:
     """The items, with the progress of short work."""
-    with progress_bar(total, desc, unit, show=show, long=False) as bar:
+    with progress_bar(len(items), desc, unit, show=show, long=False) as bar:
         for item in items:
             yield item
             bar.update(1)

@@ -46,7 +46,7 @@ def main(folders: list[str]) -> None:
     done = 0
     try:
         shards = [location for folder in folders for location in list_shards(folder)]
-        for location in each(shards, len(shards), "upgrade", "shards"):
+        for location in each(shards, "upgrade", "shards"):
             done += upgrade_shard(location)
     except InputError as error:
         print(f"Error: {error}", file=sys.stderr)

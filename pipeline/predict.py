@@ -62,7 +62,7 @@ class PredictResult:
                 f"in {self.seconds:,.1f} s; {self.masked_positions:,} masked positions, {each:.1f} bytes each, and "
                 f"{self.heldout_positions:,} held-out ones. Next: mergedistill validate {self.folder}"
             ),
-            facts={name: getattr(self, name) for name in (field.name for field in fields(self) if field.name != "languages")},
+            facts={field.name: getattr(self, field.name) for field in fields(self) if field.name != "languages"},
         )
 
 

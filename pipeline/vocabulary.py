@@ -114,7 +114,7 @@ def _compare(run: Run, rows: Sequence[TeacherRow], union: Union, show_progress: 
     own = {row.teacher: row.normaliser for row in rows if not student.state and row.normaliser != student}
     pairs = [(language, teacher.name) for teacher in run.recipe.teachers if teacher.name in own for language in teacher.languages]
     readings, unread = [], {}
-    for language, teacher in each(pairs, len(pairs), "compare normalisers", "teachers", show=show_progress):
+    for language, teacher in each(pairs, "compare normalisers", "teachers", show=show_progress):
         try:
             texts = list(sample_texts(run.recipe, language, CHARACTERS))
         except InputError as error:

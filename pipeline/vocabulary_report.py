@@ -82,7 +82,7 @@ def _report_vocabulary(run: Run, beam_args: Sequence[str], show_progress: bool) 
     whole, restricted = student_tokenizer(union, normaliser, length), student_tokenizer(union, normaliser, length, keep=seen)
     routed = {teacher.name: load_routed(folder, teacher.name) for teacher in recipe.teachers}
     rows = []
-    for language in each(recipe.corpora, len(recipe.corpora), "compare tokenizers", "languages", show=show_progress):
+    for language in each(recipe.corpora, "compare tokenizers", "languages", show=show_progress):
         texts = list(sample_texts(recipe, language, CHARACTERS))
         here = np.sum([count for (_, other), count in counts.items() if other == language], axis=0) >= recipe.vocabulary.min_count
         rows += [

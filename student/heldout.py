@@ -74,7 +74,7 @@ def score(
     model.eval()
     scores = []
     ordered = sorted(shards, key=lambda shard: (shard.path.language, shard.path.teacher, shard.path.name))
-    watched = each(ordered, len(ordered), "held-out scores", "files", show=progress)
+    watched = each(ordered, "held-out scores", "files", show=progress)
     for (language, teacher), group in groupby(watched, key=lambda shard: (shard.path.language, shard.path.teacher)):
         with_teacher = all(
             "teacher.weights" in shard.identity

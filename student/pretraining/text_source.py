@@ -154,7 +154,7 @@ def prepare_text(work: Path, source: TextSource, *, progress: bool = False) -> d
     }
     counters: Counter[str] = Counter()
     parts = [(index, location, groups) for index, location in enumerate(source.corpora) for groups in _runs(location)]
-    for index, location, groups in each(parts, len(parts), "mask the text", "parts", show=progress):
+    for index, location, groups in each(parts, "mask the text", "parts", show=progress):
         articles = read_articles(location, groups)
         rows = list(make_examples(articles, tokenizer.backend_tokenizer, alphabet, source.examples, source.seed, counters))
         path = ShardPath(language=source.language, teacher="gold", name=f"{index:05d}-{groups.start:05d}").below(str(work))

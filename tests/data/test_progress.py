@@ -75,7 +75,7 @@ def test_a_failure_says_where_it_stopped(capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_short_work_is_silent_and_slow_work_is_not(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    assert [*each("abc", 3, "validate", "files")] == ["a", "b", "c"]
+    assert [*each("abc", "validate", "files")] == ["a", "b", "c"]
     assert capsys.readouterr().err == ""
     monkeypatch.setattr(progress, "LOG_SECONDS", 0.05)
     with progress_bar(5_000_000_000, "prepare", "B", long=False, scale=True) as bar:
