@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from data.contract import IDENTITY_KEY, REPORT_KEY, SCHEMA, UNIT_KEY, ShardPath
-from data.shards import Shard, UnreadableShard, leaf, open_shard
+from data.shards import Shard, UnreadableShard, open_shard
 from data.storage_faults import storage_fault
 from data.validation.findings import LISTED, Finding, null_rows
 from data.validation.footer_rules import FrameFault, check_path, check_schema, read_footer
@@ -20,7 +20,6 @@ from data.validation.row_rules import Limits, check_rows
 from data.validation.unit_rules import check_shown, check_unit, count_shown
 from data.validation.window_rules import check_windows, encode, hash_articles
 from vocab.errors import InputError, first_line
-from vocab.roles import UNION_ROLES
 
 BLOCK_ROWS = 1024  # checked at once; their arrays fit into the cache of a core, those of a row group would not
 
@@ -42,8 +41,8 @@ class ShardCheck:
     empty: bool = False  # a sound file without rows
     rows: int = 0  # in the row groups that were read, like masked_positions
     masked_positions: int = 0
-    masks_shown: int = 0  # number of mask tokens
-    gold_shown: int = 0  # masked positions that show the gold token, of `shown` ones
+    masks_shown: int = 0  # masked positions that show the mask token, of `shown` ones
+    gold_shown: int = 0
     shown: int = 0
     articles: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))  # see window_rules.hash_articles
 
@@ -176,9 +175,12 @@ def _check_groups(
                 null_R = np.any([null_rows(column) for column in whole.columns], axis=0)
                 if null_R.any():
                     whole = whole.filter(pa.array(~null_R))
-                check.masks_shown += int(np.count_nonzero(leaf(whole["input_ids"])[0] == UNION_ROLES.mask))
-                gold, total = count_shown(whole)
-                check.gold_shown, check.shown = check.gold_shown + gold, check.shown + total
+                masks, gold, total = count_shown(whole)
+                check.masks_shown, check.gold_shown, check.shown = (
+                    check.masks_shown + masks,
+                    check.gold_shown + gold,
+                    check.shown + total,
+                )
         first += rows
     check.empty = first == 0
     if first != file.metadata.num_rows:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from data.validation.findings import list_of
 from data.validation.footer_rules import FrameFault
+from vocab.roles import UNION_ROLES
 
 # BERT's masking (section 3.1): 80% of the masked positions show the mask token, 10% a random piece and 10% the gold token.
 MASK_SHOWN, GOLD_SHOWN, RANDOM_SHOWN = 0.8, 0.1, 0.1
@@ -61,14 +62,19 @@ def check_unit(
         )
 
 
-def count_shown(table: pa.Table) -> tuple[int, int]:
-    """(masked positions that show the gold token, masked positions) of a table without nulls; (0, 0) if its lists do not fit."""
+def count_shown(table: pa.Table) -> tuple[int, int, int]:
+    """(masked positions that show the mask token, that show the gold token, all of them) of a table without nulls.
+
+    (0, 0, 0) if its lists do not fit together.
+    """
     numbers = np.arange(table.num_rows)
     tokens, masks, labels = (list_of(table, name, numbers) for name in ("input_ids", "mask_positions", "label_ids"))
     index_P = np.repeat(tokens.offsets[:-1], masks.lengths) + masks.values
     if not np.array_equal(masks.lengths, labels.lengths) or (index_P >= np.repeat(tokens.offsets[1:], masks.lengths)).any():
-        return 0, 0
-    return int(np.count_nonzero(tokens.values[index_P] == labels.values)), len(index_P)
+        return 0, 0, 0
+    shown_P = tokens.values[index_P]
+    masks_shown, gold_shown = (int(np.count_nonzero(shown_P == other)) for other in (UNION_ROLES.mask, labels.values))
+    return masks_shown, gold_shown, len(index_P)
 
 
 def check_shown(masks: int, gold: int, total: int, top_k: int) -> Iterator[FrameFault]:

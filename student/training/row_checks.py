@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from data.contract import SCHEMA
 from data.shards import leaf
-from data.validation.unit_rules import check_shown
+from data.validation.unit_rules import check_shown, count_shown
 from vocab.errors import InputError
 from vocab.roles import UNION_ROLES
 
@@ -60,6 +60,11 @@ def check_rows(table: pa.Table, location: str, first_row: int, vocab_size: int, 
     refuse("input_ids", lengths < 3, None, "found a window of less than 3 tokens")
     if "mask_positions" in lists:
         _check_masks(lists, lengths, refuse, first_piece)
+        if first_piece and "label_ids" in lists:
+            masked = np.diff(lists["mask_positions"][1])
+            top_k = int(np.diff(lists["topk_ids"][1])[0] // masked[0]) if "topk_ids" in lists else 1
+            for *_, found, expected in check_shown(*count_shown(table), top_k):
+                raise UnsoundRows(location, "input_ids", first_row, f"in its row group {found}; expected {expected}")
     for name, (values, at) in lists.items():
         if name.endswith("_ids") and values.max() >= vocab_size:
             refuse(name, values >= vocab_size, at, f"found an id of another vocabulary; expected ids below {vocab_size}")
@@ -93,13 +98,6 @@ def _check_masks(
         elif not (values.max() <= _POSITIVE and values.min() > -np.inf):  # a NaN is in both, and is neither
             wrong = ~(values <= _POSITIVE) | ~np.isfinite(values)
             refuse(name, wrong, at, "found no normalised logit (a finite number, 0 or less)")
-    if first_piece and "label_ids" in lists:
-        tokens, tokens_at = lists["input_ids"]
-        shown = tokens[np.repeat(tokens_at[:-1], masked) + places]
-        masks, gold = (int(np.count_nonzero(shown == other)) for other in (UNION_ROLES.mask, lists["label_ids"][0]))
-        top_k = int(np.diff(lists["topk_ids"][1])[0] // masked[0]) if "topk_ids" in lists else 1
-        for *_, found, expected in check_shown(masks, gold, len(shown), top_k):
-            refuse("input_ids", np.ones(1, np.bool_), None, f"in its row group {found}; expected {expected}")
     if "topk_ids" in lists and "topk_logits" in lists:
         differ = np.diff(lists["topk_ids"][1]) != np.diff(lists["topk_logits"][1])
         refuse("topk_logits", differ, None, "found more or fewer than the topk_ids")
