@@ -17,6 +17,43 @@ MESSAGE = "Interrupted: finished work is kept. Run the same command again to con
 _PATIENCE = 5.0  # seconds for removing temporary files; threads that compute are not waited for longer
 
 _active = False
+_deferral: "Deferral | None" = None
+_message = MESSAGE
+
+
+class Deferral:
+    """Whether the work inside `deferred` was asked to end."""
+
+    requested = False
+
+    def end(self, message: str) -> NoReturn:
+        """End the program now, with this line instead of the usual one. Only call it when the end was requested."""
+        global _message
+        _message = message
+        signal.raise_signal(signal.SIGTERM)
+        raise AssertionError("the handler of SIGTERM raises")
+
+
+@contextmanager
+def deferred() -> Iterator[Deferral]:
+    """Within this block the first SIGINT or SIGTERM only sets `requested`, so that work ends where it loses nothing; a second one ends it.
+
+    Outside of `one_line_when_interrupted` signals do what they did before.
+    """
+    global _deferral
+    _deferral = Deferral()
+    try:
+        yield _deferral
+    finally:
+        _deferral = None
+
+
+def _defer() -> bool:
+    """Whether a signal was put off."""
+    if _deferral is None or _deferral.requested:
+        return False
+    _deferral.requested = True
+    return True
 
 
 @contextmanager
@@ -35,7 +72,9 @@ def one_line_when_interrupted() -> Iterator[None]:
     terminal, main, interrupted = os.dup(2), threading.get_ident(), threading.Event()
     over = threading.Event()
 
-    def stop(number: int, frame: FrameType | None) -> NoReturn:
+    def stop(number: int, frame: FrameType | None) -> None:
+        if number == signal.SIGTERM and _defer():
+            return
         for other in (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
             signal.signal(other, signal.SIG_IGN)
         interrupted.set()
@@ -46,6 +85,8 @@ def one_line_when_interrupted() -> Iterator[None]:
 
     def wait_for_ctrl_c() -> None:
         signal.sigwait({signal.SIGINT})
+        while not over.is_set() and _defer():
+            signal.sigwait({signal.SIGINT})
         if not over.is_set():
             signal.pthread_kill(main, signal.SIGUSR2)
             _end(terminal, 2 * _PATIENCE)  # the main thread may be inside a library that looks at no signal
@@ -88,6 +129,6 @@ def _end(terminal: int, patience: float = 0.0) -> NoReturn:
     """Say the line and end at once, without waiting for other threads."""
     time.sleep(patience)
     kill_workers()
-    os.write(terminal, f"\r{MESSAGE}\n".encode())
+    os.write(terminal, f"\r{_message}\n".encode())
     sys.stdout.flush()
     os._exit(EXIT_CODE)

@@ -110,12 +110,26 @@ class Student(Section):
     heads: Positive = 12
     intermediate_size: Positive | None = None  # of the feed-forward block; by default 4 x hidden_size
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1  # of hidden states and attention
+    # "random": the paper's; "teachers": rows of the vocabulary from the teachers that have the piece; "teacher:NAME": also NAME's layers.
+    initialise: str = "random"
+
+    @field_validator("initialise")
+    @classmethod
+    def _known_beginning(cls, how: str) -> str:
+        if how not in ("random", "teachers") and not how.startswith("teacher:"):
+            raise ValueError(f'found \'{how}\'; expected "random", "teachers", or "teacher:NAME" with the name of a teacher')
+        return how
 
     @model_validator(mode="after")
     def _heads_divide(self) -> "Student":
         if self.hidden_size % self.heads:
             raise ValueError(f"hidden_size {self.hidden_size} is not a multiple of heads {self.heads}")
         return self
+
+    @property
+    def teacher_of_layers(self) -> str | None:
+        """The teacher whose layers the student takes."""
+        return self.initialise.removeprefix("teacher:") if self.initialise.startswith("teacher:") else None
 
 
 class Train(Section):
@@ -142,11 +156,16 @@ class Train(Section):
     gold_end: Annotated[float, Field(ge=0, le=1)] = 1.0
     decay_share: Annotated[float, Field(gt=0, le=1)] = 0.2  # of the steps, for both schedules called wsd
     tail: Literal["renormalise", "ghost", "gold"] = "renormalise"  # the rule for the teacher's mass outside the top k
+    # Of several teachers of a language: rows from each, or only from the better one of an article or of the language.
+    teacher_choice: Literal["all", "best-article", "best-language"] = "all"
     sampling_alpha: Annotated[float, Field(ge=0, le=1)] = 0.7  # languages are drawn with p ∝ n^alpha
     precision: Literal["auto", "float32", "bfloat16"] = "auto"  # of matrix products; auto: bfloat16 where the hardware has it
     compile: bool = False  # compile the student's layers: up to a minute at the start, then faster steps on a GPU
     log_steps: Positive = 50  # steps between two rows of metrics.jsonl
     checkpoint_steps: Positive = 1000
+    eval_steps: Positive | None = None  # steps between two looks at the held-out articles; the best model is kept in best/
+    # Also send the metrics to these trackers of accelerate, which must be installed: tensorboard, wandb, mlflow, …
+    trackers: list[str] = []
 
 
 class Recipe(Section):
@@ -170,6 +189,8 @@ class Recipe(Section):
         if len(set(names)) < len(names):
             twice = next(name for name in names if names.count(name) > 1)
             raise ValueError(f"teachers: the name '{twice}' is there twice; give each teacher a name of its own")
+        if (name := self.student.teacher_of_layers) is not None and name not in names:
+            raise ValueError(f"student.initialise: no teacher is called '{name}'; the recipe has {', '.join(names)}")
         taught = {language for teacher in self.teachers for language in teacher.languages}
         for teacher in self.teachers:
             if len(set(teacher.languages)) < len(teacher.languages):

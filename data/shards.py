@@ -35,10 +35,17 @@ class Shard:
     identity: dict[str, Any]
     unit: dict[str, Any]
     report: dict[str, Any]
-    rows: int
-    row_groups: int
+    group_rows: tuple[int, ...]  # rows of each row group
     bytes: int
     checksum: str = ""  # of the footer: another computation of the unit has another one
+
+    @property
+    def rows(self) -> int:
+        return sum(self.group_rows)
+
+    @property
+    def row_groups(self) -> int:
+        return len(self.group_rows)
 
 
 class UnreadableShard(InputError):
@@ -56,13 +63,13 @@ def write_shard(
     values = zip(PART_KEYS, (identity, unit, report), strict=True)
     metadata = {key: json.dumps(value, ensure_ascii=False).encode() for key, value in values}
     most = row_group_rows(table)
-    group_rows = [min(most, table.num_rows - start) for start in range(0, table.num_rows, most)]
-    metadata[CHECKSUM_KEY] = json.dumps(footer_checksum(metadata, group_rows)).encode()
+    sizes = [min(most, table.num_rows - start) for start in range(0, table.num_rows, most)]
+    metadata[CHECKSUM_KEY] = json.dumps(footer_checksum(metadata, sizes)).encode()
     options = encoding(table.schema, in_steps=identity.get("logits") == "8-bit")
 
     def write(out: pa.NativeFile) -> None:
         with pq.ParquetWriter(out, table.schema.with_metadata(metadata), **options) as writer:
-            if group_rows:
+            if sizes:
                 writer.write_table(table.replace_schema_metadata(metadata), row_group_size=most)
 
     def check(temporary: str) -> None:
@@ -146,17 +153,20 @@ def read_shard(location: str) -> Shard:
         identity=identity,
         unit=unit,
         report=report,
-        rows=file.metadata.num_rows,
-        row_groups=file.metadata.num_row_groups,
+        group_rows=group_rows(file.metadata),
         bytes=filesystem.get_file_info(inner).size,
         checksum=metadata[CHECKSUM_KEY].decode(),
     )
 
 
+def group_rows(footer: pq.FileMetaData) -> tuple[int, ...]:
+    """The number of rows in each row group."""
+    return tuple(footer.row_group(group).num_rows for group in range(footer.num_row_groups))
+
+
 def checksum_holds(footer: pq.FileMetaData) -> bool:
     """Whether the checksum of a footer fits its identity, unit, report and row groups, all of which exist."""
-    group_rows = [footer.row_group(group).num_rows for group in range(footer.num_row_groups)]
-    return bool(footer.metadata[CHECKSUM_KEY] == json.dumps(footer_checksum(footer.metadata, group_rows)).encode())
+    return bool(footer.metadata[CHECKSUM_KEY] == json.dumps(footer_checksum(footer.metadata, group_rows(footer))).encode())
 
 
 def list_shards(predictions: str) -> list[str]:

@@ -18,10 +18,11 @@ from data.recipe import Recipe
 from data.run import Run
 from data.storage import join, split, without_options
 from data.table import Column, Table, Value
+from data.teacher_files import teacher_folder
 from pipeline.forecast.survey import Survey, Surveyor
-from pipeline.teacher.files import read_teachers, teacher_folder
 from pipeline.teacher.identity import teacher_identity
 from pipeline.teacher.plan import Unit, make_plan
+from pipeline.teacher.read_teachers import read_teachers
 from vocab.folder import build_vocabulary, load_union
 
 TRIAL_SECONDS = 10.0  # about how long a trial keeps the teacher busy, for each teacher and corpus

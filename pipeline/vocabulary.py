@@ -14,7 +14,7 @@ from data.run import Run
 from data.table import Column, Table, Value
 from data.text_sample import sample_texts
 from pipeline.beam.staging import recover
-from pipeline.teacher.files import read_teachers
+from pipeline.teacher.read_teachers import read_teachers
 from pipeline.token_counts import corpus_scales, count_tokens
 from vocab.agreement import hf_segmenter
 from vocab.errors import InputError

@@ -19,7 +19,7 @@ from data.shards import list_shards, read_shards
 from data.table import Column, Table, Value
 from data.text_sample import sample_texts
 from pipeline.beam.staging import recover
-from pipeline.teacher.files import read_teachers
+from pipeline.teacher.read_teachers import read_teachers
 from pipeline.token_counts import count_tokens
 from vocab.agreement import Agreement, hf_segmenter, measure_agreement
 from vocab.errors import InputError

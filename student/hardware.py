@@ -2,6 +2,8 @@
 
 import os
 import re
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -12,13 +14,15 @@ from vocab.errors import InputError
 from vocab.notices import say_once
 
 
-def open_accelerator() -> Accelerator:
+def open_accelerator(*, trackers: Sequence[str] = (), folder: Path | None = None) -> Accelerator:
     """The devices and processes that train: CUDA or Apple's GPU if there is one, else the CPU; all processes that a launcher started.
+
+    trackers: names of accelerate, each of which is installed. folder: where those that write files do it.
 
     Mixed precision is not set here but by `autocast`, so one process can train in one precision after the other.
     """
     on_cpu = not torch.cuda.is_available() and not torch.backends.mps.is_available()
-    accelerator = Accelerator(mixed_precision="no", cpu=on_cpu)
+    accelerator = Accelerator(mixed_precision="no", cpu=on_cpu, log_with=[*trackers] or None, project_dir=folder)
     launched = int(os.environ.get("WORLD_SIZE", "1"))
     if accelerator.num_processes != launched:
         raise InputError(
@@ -41,6 +45,11 @@ def use_bfloat16(precision: Literal["auto", "float32", "bfloat16"], device: torc
     why = "multiplies bfloat16" if native else "has no instructions for bfloat16"
     say_once(f"train.precision: {'bfloat16' if native else 'float32'}, since {name} {why}")
     return native
+
+
+def exact_dtype(device: torch.device) -> torch.dtype:
+    """The type of sums over many positions: float64, but float32 on Apple's GPU, which has no float64."""
+    return torch.float32 if device.type == "mps" else torch.float64
 
 
 def autocast(precision: Literal["auto", "float32", "bfloat16"], device: torch.device) -> torch.autocast:

@@ -13,15 +13,13 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import torch
 
 from data.atomic import write_text
 from data.progress import each
 from data.shards import Shard
 from data.table import Column, Table, Value
-from student.hardware import autocast
+from student.measures import POSITIONS, means, measure
 from student.training.batch import GOLD_COLUMNS, TEACHER_COLUMNS, Batch, Columns, batch_bounds, make_batch
-from student.training.masked_head import MaskedLM
 from student.training.rows import read_row_group
 from vocab.errors import InputError
 
@@ -39,6 +37,9 @@ class Score:
     student_accuracy: float  # share of positions
     teacher_loss: float | None  # None: gold-only shards
     teacher_accuracy: float | None
+    kl: float | None = None  # KL(teacher ‖ student) over the teacher's top k and the rest, nats; None without a teacher
+    student_mass: float | None = None  # the probability that the student gives the teacher's top k
+    teacher_mass: float | None = None  # the same of the teacher
     rdt: float | None  # percent, of accuracy; positive: the student is better. None without a teacher, or if it is never right
 
 
@@ -48,6 +49,11 @@ class Heldout:
 
     scores: tuple[Score, ...]
     mean_rdt: float | None
+
+    @property
+    def mean_loss(self) -> float:
+        """The mean of the student's loss over languages, nats. The value of a language is the mean over its teachers."""
+        return _mean_of_languages([(score.language, score.student_loss) for score in self.scores]) or 0.0
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -69,7 +75,6 @@ def score(
     if not shards:
         raise InputError("found no held-out shard; expected some in heldout/: name [heldout] articles in the recipe, then predict")
     device = next(model.parameters()).device
-    module = MaskedLM(model, "renormalise")
     was_training = model.training
     model.eval()
     scores = []
@@ -81,9 +86,9 @@ def score(
             for shard in ordered
             if (shard.path.language, shard.path.teacher) == (language, teacher)
         )
-        sums = np.zeros(5)  # positions, student loss, student correct, teacher loss, teacher correct
+        sums = np.zeros(8)
         for batch in _batches(group, with_teacher, tokens_per_batch, model.config.vocab_size, model.config.pad_token_id):
-            sums += _measure(module, batch.to(device), precision)
+            sums += measure(model, batch.to(device), precision)
         scores.append(_score(language, teacher, sums, with_teacher))
     model.train(was_training)
     return Heldout(scores=tuple(scores), mean_rdt=mean_rdt(scores))
@@ -96,11 +101,14 @@ def relative_deviation(student: float, teacher: float) -> float | None:
 
 def mean_rdt(scores: Sequence[Score]) -> float | None:
     """The mean over languages. The value of a language is the mean over its teachers."""
+    return _mean_of_languages([(row.language, row.rdt) for row in scores if row.rdt is not None])
+
+
+def _mean_of_languages(values: Sequence[tuple[str, float]]) -> float | None:
     by_language: dict[str, list[float]] = {}
-    for row in scores:
-        if row.rdt is not None:
-            by_language.setdefault(row.language, []).append(row.rdt)
-    return float(np.mean([np.mean(values) for values in by_language.values()])) if by_language else None
+    for language, value in values:
+        by_language.setdefault(language, []).append(value)
+    return float(np.mean([np.mean(found) for found in by_language.values()])) if by_language else None
 
 
 def write_heldout(heldout: Heldout, out: Path) -> None:
@@ -138,29 +146,19 @@ def _batches(shards: Iterable[Shard], with_teacher: bool, tokens: int, vocab_siz
                 yield make_batch(rows, begin, end, pad=pad)
 
 
-@torch.inference_mode()
-def _measure(module: MaskedLM, batch: Batch, precision: Literal["auto", "float32", "bfloat16"]) -> Any:
-    """The five sums of one batch."""
-    with autocast(precision, batch.input_ids.device):
-        _, gold_M, _, correct_M = module(batch.input_ids, batch.lengths, batch.places, batch.label_ids, None, None, 1.0, 1.0)
-    teacher_loss = teacher_correct = 0.0
-    if batch.label_logits is not None and batch.topk_ids is not None:
-        teacher_loss = -float(batch.label_logits.double().sum())
-        teacher_correct = float((batch.topk_ids[:, 0] == batch.label_ids).sum())
-    return np.array([batch.masked, float(gold_M.double().sum()), float(correct_M.sum()), teacher_loss, teacher_correct])
-
-
 def _score(language: str, teacher: str, sums: Any, with_teacher: bool) -> Score:
-    positions = int(sums[0])
-    student_loss, student_accuracy, teacher_loss, teacher_accuracy = (float(value) for value in sums[1:] / max(1, positions))
+    student_loss, student_accuracy, teacher_loss, teacher_accuracy, kl, student_mass, teacher_mass = means(sums)
     return Score(
         language=language,
         teacher=teacher,
-        positions=positions,
+        positions=int(sums[POSITIONS]),
         student_loss=student_loss,
         student_accuracy=student_accuracy,
         teacher_loss=teacher_loss if with_teacher else None,
         teacher_accuracy=teacher_accuracy if with_teacher else None,
+        kl=kl if with_teacher else None,
+        student_mass=student_mass if with_teacher else None,
+        teacher_mass=teacher_mass if with_teacher else None,
         rdt=relative_deviation(student_accuracy, teacher_accuracy) if with_teacher else None,
     )
 

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from transformers import AutoModelForMaskedLM
+from transformers import AutoConfig, AutoModelForMaskedLM
 from transformers.utils import logging
 
 from vocab.model_source import NO_CODE
@@ -21,6 +21,11 @@ def load_model(folder: Path) -> Any:
     """The masked LM of a folder. Its weights keep the type in which they were saved."""
     with _quiet():
         return AutoModelForMaskedLM.from_pretrained(folder, **NO_CODE)
+
+
+def load_config(folder: Path) -> Any:
+    """The configuration of a model's folder."""
+    return AutoConfig.from_pretrained(folder, **NO_CODE)
 
 
 @contextmanager

@@ -31,13 +31,15 @@ _DROPOUTS = (
 )
 
 
-def new_student(student: Student, *, vocab_size: int, max_length: int, roles: Roles, seed: int) -> Any:
+def new_student(student: Student, *, vocab_size: int, max_length: int, roles: Roles, seed: int, like: Any = None) -> Any:
     """A masked LM of the recipe's shape over `vocab_size` ids, for windows of `max_length` tokens (512 positions at least).
+
+    like: the configuration of a teacher whose layers the student will take; see `student_config`.
 
     The weights depend only on the arguments. The masked-head path is compared with the plain model once, on a few windows. So an
     architecture whose head works in another way, or that looks at padding, is an InputError here, and not a wrong loss later.
     """
-    config = student_config(student, vocab_size=vocab_size, max_length=max_length, roles=roles)
+    config = student_config(student, vocab_size=vocab_size, max_length=max_length, roles=roles, like=like)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = AutoModelForMaskedLM.from_config(config)
@@ -45,8 +47,10 @@ def new_student(student: Student, *, vocab_size: int, max_length: int, roles: Ro
     return model
 
 
-def student_config(student: Student, *, vocab_size: int, max_length: int, roles: Roles) -> Any:
+def student_config(student: Student, *, vocab_size: int, max_length: int, roles: Roles, like: Any = None) -> Any:
     """The configuration of the architecture with the recipe's sizes.
+
+    like: a configuration of the same architecture, from which all else is taken (such as the activation), instead of the defaults.
 
     Raises InputError for an unknown architecture, with similar names, and for a shape that cannot be built or that no memory here holds.
     """
@@ -78,7 +82,7 @@ def student_config(student: Student, *, vocab_size: int, max_length: int, roles:
     }
     settings |= {name: value for name, value in optional.items() if hasattr(default, name)}
     try:
-        config = AutoConfig.for_model(student.architecture, **settings)
+        config = AutoConfig.for_model(student.architecture, **(_other_settings(like, default) | settings))
         with torch.device("meta"):
             skeleton = AutoModelForMaskedLM.from_config(config)
     except (ValueError, TypeError, RuntimeError, OverflowError) as error:
@@ -94,6 +98,13 @@ def student_config(student: Student, *, vocab_size: int, max_length: int, roles:
     return config
 
 
+def shape_identity(student: Student) -> dict[str, Any]:
+    """The part of a student's identity that its shape gives. Checkpoints from before there was `initialise` stay valid."""
+    return {
+        f"student.{key}": value for key, value in student.model_dump().items() if not (key == "initialise" and value == "random")
+    }
+
+
 def count_parameters(model: nn.Module) -> int:
     """Parameters, tied ones counted once."""
     return sum(parameter.numel() for parameter in model.parameters())
@@ -107,6 +118,14 @@ def _default_config(architecture: str) -> Any:
             f"student.architecture: found '{architecture}'; expected a masked LM of transformers, such as {', '.join(near)}"
         )
     return AutoConfig.for_model(architecture)
+
+
+def _other_settings(like: Any, default: Any) -> dict[str, Any]:
+    """What a configuration says of its architecture, and not of one model: nothing of its files, and no list with an entry a layer."""
+    if like is None or like.model_type != default.model_type:
+        return {}
+    names = {*default.to_dict()} - {"model_type", "architectures", "dtype", "torch_dtype", "transformers_version", "_name_or_path"}
+    return {name: value for name, value in like.to_dict().items() if name in names and not isinstance(value, list)}
 
 
 def _attribute(config: Any, name: str, architecture: str) -> str:

@@ -21,11 +21,12 @@ from data.recipe import Examples, Section, Student, Train
 from data.shards import list_shards, read_shards
 from data.storage import require_files
 from data.table import Table
-from student.model import new_student, student_config
+from student.model import new_student, shape_identity, student_config
 from student.pretraining.text_source import GivenVocabulary, NewVocabulary, TextSource, prepare_text
 from student.training.checkpoint import list_checkpoints
-from student.training.loop import TrainResult, train
 from student.training.metrics import FILE as METRICS
+from student.training.teacher_choice import Choice
+from student.training.train import TrainResult, train
 from vocab.errors import InputError
 from vocab.roles import UNION_ROLES, Roles, read_roles
 
@@ -201,14 +202,14 @@ def _train(
     )
     return train(
         model,
-        read_shards(list_shards(str(work))),
+        Choice(shards=tuple(read_shards(list_shards(str(work))))),
         settings.training(steps),
         work / "model",
         tokenizer=work / "tokenizer",
         max_length=settings.max_length,
         seed=settings.seed,
         identity={
-            **{f"student.{key}": value for key, value in shape.model_dump().items()},
+            **shape_identity(shape),
             "corpus": fingerprint(source.to_json()),
         },
         resume=resume and (work / "model").exists(),

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from data.contract import IDENTITY_KEY, REPORT_KEY, SCHEMA, UNIT_KEY, ShardPath
-from data.shards import Shard, UnreadableShard, open_shard
+from data.shards import Shard, UnreadableShard, group_rows, open_shard
 from data.storage_faults import storage_fault
 from data.validation.findings import LISTED, Finding, null_rows
 from data.validation.footer_rules import FrameFault, check_path, check_schema, read_footer
@@ -117,8 +117,7 @@ def check_shard(
             identity=check.identity,
             unit=check.unit,
             report=report,
-            rows=file.metadata.num_rows,
-            row_groups=file.metadata.num_row_groups,
+            group_rows=group_rows(file.metadata),
             bytes=size,
         )
     legible = _legible(file.schema_arrow)

@@ -24,9 +24,9 @@ from data.identity import Identity
 from data.run import Run
 from data.shards import ROW_GROUP_ROWS, leaf, read_shard, write_shard
 from data.storage import join
+from data.teacher_files import teacher_folder, teacher_vocabulary
 from pipeline.forecast.article_sample import Sample, draw_sample, list_row_groups
 from pipeline.forecast.flops import encoder_flops, head_flops, padding_flops
-from pipeline.teacher.files import teacher_folder, teacher_vocabulary
 from pipeline.teacher.label_unit import Labelled, label_unit
 from pipeline.teacher.loaded import LoadedTeacher, load_teacher
 from pipeline.teacher.model import batch_budget

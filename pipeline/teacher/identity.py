@@ -8,8 +8,8 @@ from data.identity import Identity, shard_identity, weights_fingerprint
 from data.recipe import Recipe
 from data.run import Run
 from data.shards import list_shards, read_shard
+from data.teacher_files import teacher_folder, teacher_vocabulary
 from pipeline.teacher.checkpoint import Checkpoint, inspect_checkpoint
-from pipeline.teacher.files import teacher_folder, teacher_vocabulary
 from pipeline.teacher.model import fast_dtype
 from vocab.errors import InputError
 from vocab.folder import load_map, load_union, order_advice

@@ -13,8 +13,8 @@ import torch
 from data.examples import Alphabet, Example
 from data.identity import Identity, weights_fingerprint
 from data.recipe import Recipe
+from data.teacher_files import teacher_folder, teacher_vocabulary
 from data.window_check import windows_for
-from pipeline.teacher.files import teacher_folder, teacher_vocabulary
 from pipeline.teacher.labels import TopK, no_labels
 from pipeline.teacher.model import CheckedWindows, TeacherModel
 from pipeline.teacher.to_union import Spelling, window_alphabet

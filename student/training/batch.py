@@ -3,6 +3,7 @@
 Legend: R rows of a table, B rows of a batch, T tokens of its longest row, M masked positions, K top-k labels a position.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -16,6 +17,7 @@ from data.shards import leaf
 
 GOLD_COLUMNS = ("input_ids", "mask_positions", "label_ids")
 TEACHER_COLUMNS = ("topk_ids", "topk_logits")
+NAME_COLUMNS = ("doc_id", "window")  # for messages
 LANGUAGE_COLUMN = "language"  # int16, added by the stream; in files the language is part of the path
 
 
@@ -33,6 +35,7 @@ class Batch:
     tokens: int  # without padding
     padded: bool  # whether a row is shorter than T
     languages: tuple[int, ...]  # rows of each language
+    names: tuple[str, ...] = ()  # "language: article, window n" of each row, if the stream was asked for them
 
     @property
     def rows(self) -> int:
@@ -65,6 +68,7 @@ class Columns:
         self.leaves = {name: leaf(table.column(name)) for name in lists}
         with_language = LANGUAGE_COLUMN in table.column_names
         self.languages = table.column(LANGUAGE_COLUMN).to_numpy() if with_language else np.zeros(self.rows, np.int16)
+        self.places = [table.column(name) for name in NAME_COLUMNS if name in table.column_names]
 
     def lengths(self, name: str = "input_ids") -> NDArray[np.int32]:
         """The number of values of each row, [R]."""
@@ -76,8 +80,8 @@ class Columns:
         return values[offsets[begin] : offsets[end]]
 
 
-def make_batch(columns: Columns, begin: int, end: int, *, pad: int, language_count: int = 1) -> Batch:
-    """Rows begin to end as a batch."""
+def make_batch(columns: Columns, begin: int, end: int, *, pad: int, languages: Sequence[str] = ("",)) -> Batch:
+    """Rows begin to end as a batch. languages: their names, by the numbers in the table."""
     lengths_B = columns.lengths()[begin:end].astype(np.int64)
     width = int(lengths_B.max())
     ids_BT = np.full((end - begin, width), pad, dtype=np.int64)
@@ -95,6 +99,8 @@ def make_batch(columns: Columns, begin: int, end: int, *, pad: int, language_cou
             columns.values(name, begin, end).astype(kind).reshape(M, *shape) if M else np.zeros((0, *(1 for _ in shape)), kind)
         )
 
+    numbers_B = columns.languages[begin:end]
+    docs, windows = (column[begin:end].to_pylist() for column in columns.places) if columns.places else ((), ())
     return Batch(
         input_ids=torch.from_numpy(ids_BT),
         lengths=torch.from_numpy(lengths_B),
@@ -105,7 +111,10 @@ def make_batch(columns: Columns, begin: int, end: int, *, pad: int, language_cou
         label_logits=optional("label_logits", np.float32),
         tokens=int(lengths_B.sum()),
         padded=bool((lengths_B < width).any()),
-        languages=tuple(np.bincount(columns.languages[begin:end], minlength=language_count).tolist()),
+        languages=tuple(np.bincount(numbers_B, minlength=len(languages)).tolist()),
+        names=tuple(
+            f"{languages[number]}: {doc}, window {window}" for number, doc, window in zip(numbers_B, docs, windows, strict=False)
+        ),
     )
 
 

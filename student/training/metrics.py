@@ -80,18 +80,18 @@ class Tally:
         return asdict(self)
 
 
-def append_row(out: Path, row: dict[str, Any]) -> None:
+def append_row(out: Path, row: dict[str, Any], name: str = FILE) -> None:
     """Add a row. It is on the disk when this returns, so a checkpoint never counts a row that is lost."""
-    with (out / FILE).open("a", encoding="utf-8") as file:
+    with (out / name).open("a", encoding="utf-8") as file:
         file.write(json.dumps(row) + "\n")
         file.flush()
         os.fsync(file.fileno())
 
 
-def read_rows(out: Path) -> list[dict[str, Any]]:
+def read_rows(out: Path, name: str = FILE) -> list[dict[str, Any]]:
     """The rows of a folder's metrics. An incomplete last line, left by a kill, is ignored."""
     rows = []
-    path = out / FILE
+    path = out / name
     for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
         try:
             row = json.loads(line)
@@ -103,7 +103,7 @@ def read_rows(out: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def truncate_rows(out: Path, step: int) -> None:
+def truncate_rows(out: Path, step: int, name: str = FILE) -> None:
     """Remove the rows after `step`, because a resumed run writes them again."""
-    rows = [row for row in read_rows(out) if row["step"] <= step]
-    write_text(out / FILE, "".join(json.dumps(row) + "\n" for row in rows))
+    rows = [row for row in read_rows(out, name) if row["step"] <= step]
+    write_text(out / name, "".join(json.dumps(row) + "\n" for row in rows))

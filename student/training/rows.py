@@ -4,10 +4,12 @@ In each epoch, the row groups of all the language's shards are dealt to the rank
 chunk and the rows of the chunk are shuffled, so rows of several files mix.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from data.contract import CHECKSUM_KEY
 from data.random_bits import permutation
@@ -33,11 +35,25 @@ class LanguageRows:
     """The rows of one language. `take` from the same cursor always gives the same rows; only the last decoded chunk is kept."""
 
     def __init__(
-        self, language: str, shards: Sequence[Shard], columns: Sequence[str], *, vocab_size: int, seed: int, rank: int, world: int
+        self,
+        language: str,
+        shards: Sequence[Shard],
+        columns: Sequence[str],
+        *,
+        vocab_size: int,
+        seed: int,
+        rank: int,
+        world: int,
+        kept: Mapping[str, NDArray[np.bool_]] | None = None,
     ) -> None:
+        """kept: the rows that count, by the location of their shard; all rows of a shard that is not in it."""
         self.language = language
-        self.rows = sum(shard.rows for shard in shards)  # of all ranks
-        self._groups = [(shard, group) for shard in sorted(shards, key=_key) for group in range(shard.row_groups)]
+        self._kept = {shard.location: (kept or {})[shard.location] for shard in shards if shard.location in (kept or {})}
+        self.rows = sum(
+            int(self._kept[shard.location].sum()) if shard.location in self._kept else shard.rows for shard in shards
+        )  # of all ranks
+        groups = [(shard, group) for shard in sorted(shards, key=_key) for group in range(shard.row_groups)]
+        self._groups = [(shard, group) for shard, group in groups if self._rows_of(shard, group).any()] if self._kept else groups
         self._columns = list(columns)
         self._vocab_size = vocab_size
         self._seed, self._rank, self._world = seed, rank, world
@@ -76,13 +92,24 @@ class LanguageRows:
 
     def _chunk(self, epoch: int, chunk: int, groups: list[tuple[Shard, int]]) -> pa.Table:
         if self._held is None or self._held[0] != (epoch, chunk):
-            tables = [read_row_group(shard, group, self._columns, self._vocab_size) for shard, group in groups]
-            table = pa.concat_tables(tables)
+            table = pa.concat_tables([self._read(shard, group) for shard, group in groups])
             order = permutation(table.num_rows, self._seed, "rows", self.language, epoch, chunk, 0 if self._by_row else self._rank)
             if self._by_row:
                 order = order[self._rank :: self._world]
             self._held = (epoch, chunk), table.take(pa.array(order))
         return self._held[1]
+
+    def _read(self, shard: Shard, group: int) -> pa.Table:
+        """The rows of a row group that count."""
+        table = read_row_group(shard, group, self._columns, self._vocab_size)
+        return table.filter(pa.array(self._rows_of(shard, group))) if shard.location in self._kept else table
+
+    def _rows_of(self, shard: Shard, group: int) -> NDArray[np.bool_]:
+        """Which rows of a row group count."""
+        if shard.location not in self._kept:
+            return np.ones(shard.group_rows[group], np.bool_)
+        first = sum(shard.group_rows[:group])
+        return self._kept[shard.location][first : first + shard.group_rows[group]]
 
 
 def read_row_group(shard: Shard, group: int, columns: Sequence[str], vocab_size: int) -> pa.Table:

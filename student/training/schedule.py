@@ -1,10 +1,9 @@
 """What changes from step to step: the learning rate, and the weight λ of the gold label. Steps count from 0."""
 
 import math
-from collections.abc import Sequence
 
 from data.recipe import Train
-from data.shards import Shard
+from student.training.teacher_choice import Choice
 from vocab.errors import InputError
 
 
@@ -53,10 +52,11 @@ def check_schedule(settings: Train) -> None:
         )
 
 
-def with_steps(settings: Train, shards: Sequence[Shard]) -> Train:
-    """The settings with `steps` instead of `epochs`: passes over all rows of the shards, by the tokens that their reports count."""
+def with_steps(settings: Train, choice: Choice) -> Train:
+    """The settings with `steps` instead of `epochs`: passes over all chosen rows, by the tokens that the shards' reports count."""
     if settings.epochs is None:
         return settings
-    tokens = sum(shard.report.get("counters", {}).get("tokens", 0) for shard in shards)
+    shares = {shard.location: choice.rows(shard) / max(1, shard.rows) for shard in choice.shards}
+    tokens = sum(shares[shard.location] * shard.report.get("counters", {}).get("tokens", 0) for shard in choice.shards)
     steps = max(1, math.ceil(settings.epochs * tokens / settings.tokens_per_batch))
     return settings.model_copy(update={"steps": steps, "epochs": None})

@@ -15,8 +15,9 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from data.recipe import Train
-from student.hardware import autocast, is_out_of_memory
+from student.hardware import autocast, exact_dtype, is_out_of_memory
 from student.training.batch import Batch
+from student.training.not_finite import NotFinite
 from student.training.stream import Step
 from vocab.errors import InputError
 
@@ -29,14 +30,18 @@ class GradientStep:
         self._accelerator, self._module, self._settings = accelerator, module, settings
         self._halvings = 0
 
-    def __call__(self, part: Step, weight: float, step: int, seed: int) -> dict[str, Any]:
+    def __call__(self, part: Step, weight: float, step: int, seed: int, *, stop: bool = False) -> dict[str, Any]:
         """Compute the clipped gradients of one step. Each masked position of the step, on all ranks, has the same weight.
 
-        weight: of the gold label. seed: of dropout. If the memory is too small for a micro-batch, the step begins again with halves of
-        all micro-batches, and so do later steps: the same gradients up to rounding and dropout. Raises InputError if a single row does
-        not fit, if several processes train (each would split in its own way), and for a loss that is not finite.
+        weight  of the gold label
+        seed    of dropout
+        stop    whether this rank was asked to end; "stop" of the result says whether any rank was
+
+        If the memory is too small for a micro-batch, the step begins again with halves of all micro-batches, and so do later steps: the
+        same gradients up to rounding and dropout. Raises InputError if a single row does not fit, if several processes train (each would
+        split in its own way), and NotFinite.
         """
-        masked, tokens, *rows = self._counts(part)
+        stops, masked, tokens, *rows = self._counts(part, stop)
         while True:
             torch.manual_seed(seed)
             batches = [piece for batch in part.batches for piece in split(batch, 2**self._halvings)]
@@ -58,9 +63,7 @@ class GradientStep:
                 if broken
                 else 'lower train.learning_rate, lengthen train.warmup_steps, or set train.precision = "float32"'
             )
-            raise InputError(
-                f"step {step + 1}: loss {loss:.4g}, gradient norm {norm:.4g}: not finite; the last checkpoint is kept: {advice}"
-            )
+            raise NotFinite(f"step {step + 1}: loss {loss:.4g}, gradient norm {norm:.4g}: not finite", advice)
         return {
             "loss": loss,
             "gold": gold,
@@ -69,21 +72,23 @@ class GradientStep:
             "masked": masked,
             "tokens": tokens,
             "rows": rows,
+            "stop": stops > 0,
         }
 
-    def _counts(self, part: Step) -> list[int]:
-        """Masked positions, tokens, and rows of each language, of all ranks."""
+    def _counts(self, part: Step, stop: bool) -> list[int]:
+        """Of all ranks: those that were asked to end, masked positions, tokens, and rows of each language."""
         languages = [sum(batch.languages[index] for batch in part.batches) for index in range(len(part.batches[0].languages))]
-        counts = [sum(batch.masked for batch in part.batches), sum(batch.tokens for batch in part.batches), *languages]
+        counts = [int(stop), sum(batch.masked for batch in part.batches), sum(batch.tokens for batch in part.batches), *languages]
         if self._accelerator.num_processes == 1:
             return counts
         reduced: list[int] = self._accelerator.reduce(torch.tensor(counts, device=self._accelerator.device)).tolist()
         return reduced
 
     def _accumulate(self, batches: Sequence[Batch], weight: float, masked: int) -> Tensor:
-        """float64 sums of all ranks: loss, gold losses, teacher losses, right answers; and the norm of the gradients."""
+        """Sums of all ranks: loss, gold losses, teacher losses, right answers; and the norm of the gradients."""
         accelerator, device = self._accelerator, self._accelerator.device
-        sums = torch.zeros(5, dtype=torch.float64, device=device)
+        exact = exact_dtype(device)
+        sums = torch.zeros(5, dtype=exact, device=device)
         for index, on_cpu in enumerate(batches):
             batch = on_cpu.to(device)
             with nullcontext() if index == len(batches) - 1 else accelerator.no_sync(self._module):
@@ -99,8 +104,8 @@ class GradientStep:
                         accelerator.num_processes / masked,  # DDP takes the mean over ranks
                     )
                 total.backward()
-            mean = total.detach().double() / accelerator.num_processes
-            sums[:4] += torch.stack([mean, gold_M.double().sum(), teacher_M.double().sum(), correct_M.double().sum()])
+            mean = total.detach().to(exact) / accelerator.num_processes
+            sums[:4] += torch.stack([mean, *(part.to(exact).sum() for part in (gold_M, teacher_M, correct_M))])
         norm = accelerator.clip_grad_norm_(self._module.parameters(), self._settings.gradient_clip)
         sums[4] = norm / accelerator.num_processes  # every rank has the same
         return accelerator.reduce(sums)  # type: ignore[no-any-return]

@@ -12,12 +12,22 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from data.identity import fingerprint
 from data.random_bits import choices, permutation, random_bits, smoothed
 from data.read_ahead import ReadAhead
 from data.shards import Shard
-from student.training.batch import GOLD_COLUMNS, LANGUAGE_COLUMN, TEACHER_COLUMNS, Batch, Columns, batch_bounds, make_batch
+from student.training.batch import (
+    GOLD_COLUMNS,
+    LANGUAGE_COLUMN,
+    NAME_COLUMNS,
+    TEACHER_COLUMNS,
+    Batch,
+    Columns,
+    batch_bounds,
+    make_batch,
+)
 from student.training.rows import Cursor, LanguageRows
 from vocab.errors import InputError
 
@@ -49,7 +59,8 @@ class Step:
     """The part of an optimizer step that belongs to one rank."""
 
     batches: tuple[Batch, ...]
-    after: Position  # the stream continues here
+    before: Position  # the stream gives this step again from here
+    after: Position  # and continues here
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,13 +87,29 @@ class Stream(Iterator[Step]):
     """
 
     def __init__(
-        self, shards: Sequence[Shard], settings: StreamSettings, *, start: Position | None = None, pin: bool = False
+        self,
+        shards: Sequence[Shard],
+        settings: StreamSettings,
+        *,
+        kept: Mapping[str, NDArray[np.bool_]] | None = None,
+        start: Position | None = None,
+        pin: bool = False,
+        with_names: bool = False,
     ) -> None:
+        """kept: the rows to read, by the location of their shard; all rows of a shard that is not in it.
+
+        with_names: each batch says where its rows come from.
+        """
+        self._source = (shards, settings, kept)
         shards = [shard for shard in shards if shard.rows]
         if not shards:
             raise InputError("found no shard with rows; expected some in predictions/: run `mergedistill predict` first")
         self.settings = settings
-        self.columns = [*GOLD_COLUMNS, *(TEACHER_COLUMNS if settings.with_teacher else ())]
+        self.columns = [
+            *GOLD_COLUMNS,
+            *(TEACHER_COLUMNS if settings.with_teacher else ()),
+            *(NAME_COLUMNS if with_names else ()),
+        ]
         self.languages = sorted({shard.path.language for shard in shards})
         self._rows = [
             LanguageRows(
@@ -93,6 +120,7 @@ class Stream(Iterator[Step]):
                 seed=settings.seed,
                 rank=settings.rank,
                 world=settings.world,
+                kept=kept,
             )
             for language in self.languages
         ]
@@ -120,6 +148,11 @@ class Stream(Iterator[Step]):
         """Seconds for which the consumer has waited for steps."""
         return self._ahead.waited
 
+    def again(self, step: Step) -> "Stream":
+        """Another stream, from a step on, whose batches say where their rows come from."""
+        shards, settings, kept = self._source
+        return Stream(shards, settings, kept=kept, start=step.before, with_names=True)
+
     def close(self) -> None:
         """Stop the background thread."""
         self._ahead.close()
@@ -127,12 +160,12 @@ class Stream(Iterator[Step]):
     def _steps(self, start: Position, pin: bool) -> Iterator[Step]:
         """Groups micro-batches into steps: as many as fit into the tokens of a step, at least one."""
         parts: list[Batch] = []
-        size = 0
+        size, before = 0, start
         for place, batch in self._batches(start):
             tokens = batch.input_ids.numel()
             if parts and size + tokens > self._step_tokens:
-                yield Step(batches=tuple(parts), after=place)
-                parts, size = [], 0
+                yield Step(batches=tuple(parts), before=before, after=place)
+                parts, size, before = [], 0, place
             parts.append(batch.pin() if pin else batch)
             size += tokens
 
@@ -146,7 +179,7 @@ class Stream(Iterator[Step]):
             order = permutation(len(cuts) - 1, settings.seed, "batches", settings.rank, position.pool)
             for index in range(skip, len(order)):
                 begin, end = cuts[order[index]], cuts[order[index] + 1]
-                batch = make_batch(columns, begin, end, pad=settings.pad, language_count=len(self.languages))
+                batch = make_batch(columns, begin, end, pad=settings.pad, languages=self.languages)
                 yield Position(pool=position.pool, batch=index, cursors=position.cursors), batch
             position, skip = after, 0
 

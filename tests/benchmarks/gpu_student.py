@@ -108,7 +108,7 @@ def step(_: Path) -> Iterator[Row]:
                 compile_layers(model)
             gradients = GradientStep(accelerator, MaskedLM(model, "renormalise"), settings)
             for rows, pieces in ((4, 4), (16, 1)) if TINY else ((128, 4), (512, 1)):
-                part = Step(batches=tuple(made_batch(rows, size) for _ in range(pieces)), after=Position())
+                part = Step(batches=tuple(made_batch(rows, size) for _ in range(pieces)), before=Position(), after=Position())
 
                 def one(part: Step = part, gradients: GradientStep = gradients, optimizer: Any = optimizer) -> None:
                     gradients(part, 0.5, 0, 1)

@@ -14,12 +14,16 @@ import pytest
 
 from data.recipe_file import save_recipe
 from data.shards import list_shards
+from student.training.checkpoint import list_checkpoints
 from student.training.metrics import read_rows
 from tests.support.engines.launches import COMMAND
 from tests.support.factories import articles, two_language_recipe
 from tests.support.runs import MULTI_PROCESSING, launch
 
 LAST = "Interrupted: finished work is kept. Run the same command again to continue (train and pretrain: with --resume)"
+SAVED = re.compile(
+    r"Interrupted after step ([\d,]+) of 100,000: its checkpoint is saved. Continue with --resume"
+)  # train and pretrain
 UNITS = 400
 
 
@@ -54,9 +58,9 @@ def interrupt(process: subprocess.Popen[str], number: signal.Signals, ready: Cal
     assert process.returncode == 130, err
     assert not [worker for worker in psutil.wait_procs(workers, timeout=10)[1] if worker.is_running()]
     lines = [line for line in err.replace("\r", "\n").splitlines() if line.strip()]
-    assert lines[-1] == LAST
+    assert lines[-1] == LAST or SAVED.fullmatch(lines[-1])
     shown = re.compile(r"\d{4}-\d\d-\d\d |WARNING:root|INFO:__main__:Logging handler")  # progress, and workers that start
-    return "\n".join(line for line in lines[:-1] if not shown.match(line))
+    return "\n".join(line for line in [*lines[:-1], *(lines[-1:] if lines[-1] != LAST else [])] if not shown.match(line))
 
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
@@ -84,16 +88,43 @@ def test_the_other_commands(work: Path, number: signal.Signals, tmp_path: Path) 
     process = start(work, "prepare", "many.txt", "--language", "en", "--out", str(out))
     assert interrupt(process, number, lambda: bool([*tmp_path.rglob("*.bytes")] or [*tmp_path.rglob("*.parquet")])) == ""
     assert not [*out.glob("*.parquet")]
-    student = tmp_path / "student"
-    process = start(
-        work / "small", "train", "recipe.toml", "--out", "run", "--student", student.name, "--set", "train.steps=100000"
-    )
-    folder = work / "small/run" / student.name
-    assert interrupt(process, number, lambda: len(read_rows(folder)) > 2) == ""
     process = start(work, "pretrain", "corpora/de", "--language", "de", "--out", str(tmp_path / "teacher"), "--vocab-size", "200")
     assert interrupt(process, number, lambda: (tmp_path / ".teacher.work").exists()) == ""
     assert not (tmp_path / "teacher").exists()
-    shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_train_saves_a_checkpoint_first(work: Path, number: signal.Signals) -> None:
+    """Twice: the second run continues at the step after which the first one ended, although no checkpoint was due."""
+    folder = work / "small/run/saved"
+    shutil.rmtree(folder, ignore_errors=True)
+    command = ["train", "recipe.toml", "--out", "run", "--student", folder.name, "--set", "train.steps=100000"]
+    reached = 0
+    for more in ([], ["--resume"]):
+        before = reached
+        process = start(work / "small", *command, "--set", "train.checkpoint_steps=100000", *more)
+        said = SAVED.fullmatch(interrupt(process, number, lambda before=before: len(read_rows(folder)) > before + 2))  # type: ignore[misc]
+        assert said
+        reached = int(said[1].replace(",", ""))
+        assert [checkpoint.name for checkpoint in list_checkpoints(folder)][-1] == f"step-{reached:08d}"
+        assert [row["step"] for row in read_rows(folder)] == [*range(1, reached + 1)]
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_second_signal_ends_a_long_step(work: Path, number: signal.Signals) -> None:
+    folder = work / "small/run/long"
+    shutil.rmtree(folder, ignore_errors=True)
+    long = ["--set", "train.steps=100000", "--set", "train.tokens_per_batch=100000000"]
+    process = start(work / "small", "train", "recipe.toml", "--out", "run", "--student", folder.name, *long)
+    begun = after(3.0)
+    while not (folder / "student.json").exists() or not begun():
+        assert process.poll() is None
+        time.sleep(0.02)
+    os.kill(process.pid, number)
+    time.sleep(0.5)
+    assert process.poll() is None
+    assert interrupt(process, number, after(0.0)) == ""
+    assert not list_checkpoints(folder)
 
 
 @pytest.mark.parametrize("number", SIGNALS)

@@ -15,7 +15,7 @@ from data.recipe import Recipe
 from data.recipe_file import parse_recipe, save_recipe
 from data.run import Run
 from data.shards import leaf, list_shards, open_shard
-from pipeline.teacher.files import teacher_folder
+from data.teacher_files import teacher_folder
 from pipeline.vocabulary import make_vocabulary
 from tests.support.factories import TEXTS, articles, save_teacher, word_pieces
 from tests.support.paths import ROOT

@@ -13,7 +13,7 @@ from data.articles import SCHEMA, read_articles
 from data.recipe import Recipe
 from data.recipe_file import parse_recipe
 from data.storage import expand
-from pipeline.teacher.files import teacher_folder
+from data.teacher_files import teacher_folder
 from pipeline.token_counts import corpus_scales, count_tokens, pick_articles
 from tests.support.factories import TEXTS, article_shard, save_teacher, two_language_recipe, word_pieces
 from vocab.errors import InputError

@@ -12,8 +12,8 @@ from data.recipe import Recipe
 from data.recipe_file import parse_recipe
 from data.run import Run
 from data.shards import list_shards, open_shard, read_shards
+from data.teacher_files import teacher_folder
 from pipeline.predict import PredictResult, predict
-from pipeline.teacher.files import teacher_folder
 from vocab.folder import build_vocabulary
 from vocab.teacher_vocabulary import TeacherVocabulary, read_teacher
 from vocab.union import Union

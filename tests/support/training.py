@@ -9,8 +9,10 @@ import torch
 from data.recipe import Student, Train
 from data.shards import list_shards, read_shards
 from student.model import new_student
-from student.training.loop import TrainResult, train
+from student.training.evaluation import Evaluate
 from student.training.metrics import read_rows
+from student.training.teacher_choice import Choice
+from student.training.train import TrainResult, train
 from tests.support.student_shards import V
 from vocab.roles import UNION_ROLES
 
@@ -29,19 +31,28 @@ TIMINGS = ("tokens_per_second", "stream_wait_share", "seconds")
 
 
 def fit(
-    run: Path, out: Path, *, resume: bool = False, shape: Student = SHAPE, predictions: str = "predictions", **changes: Any
+    run: Path,
+    out: Path,
+    *,
+    resume: bool = False,
+    shape: Student = SHAPE,
+    predictions: str = "predictions",
+    choice: Choice | None = None,
+    evaluate: Evaluate | None = None,
+    **changes: Any,
 ) -> TrainResult:
     torch.set_num_threads(1)
     model = new_student(shape, vocab_size=V, max_length=24, roles=UNION_ROLES, seed=0)
     return train(
         model,
-        read_shards(list_shards(str(run / predictions))),
+        choice or Choice(shards=tuple(read_shards(list_shards(str(run / predictions))))),
         SETTINGS.model_copy(update=changes),
         out,
         tokenizer=run / "tokenizer",
         max_length=24,
         seed=1,
         identity={"union": "u" * 64, **{f"student.{key}": value for key, value in shape.model_dump().items()}},
+        evaluate=evaluate,
         resume=resume,
         progress=False,
     )

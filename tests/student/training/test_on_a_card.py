@@ -40,7 +40,7 @@ def test_the_same_losses_as_on_a_cpu(run: Path, tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         from accelerate import Accelerator
 
-        patch.setattr("student.training.loop.open_accelerator", lambda: Accelerator(cpu=True))
+        patch.setattr("student.training.train.open_accelerator", lambda: Accelerator(cpu=True))
         patch.setattr(torch.cuda, "is_available", lambda: False)
         from accelerate.state import AcceleratorState, PartialState
 
@@ -76,7 +76,7 @@ def test_memory_that_is_too_small_halves_the_micro_batches() -> None:
     shape = SHAPE.model_copy(update={"hidden_size": 256, "layers": 2, "dropout": 0.0})
     model = new_student(shape, vocab_size=5000, max_length=128, roles=UNION_ROLES, seed=0).to(accelerator.device).train()
     compute = GradientStep(accelerator, MaskedLM(model, "renormalise"), SETTINGS)
-    step = Step(batches=(made_batch(256, 5000),), after=Position())
+    step = Step(batches=(made_batch(256, 5000),), before=Position(), after=Position())
     expected = compute(step, 0.5, 0, 1)
     for parameter in model.parameters():
         parameter.grad = None

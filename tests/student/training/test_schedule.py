@@ -8,6 +8,7 @@ import pytest
 from data.recipe import Train
 from data.shards import list_shards, read_shards
 from student.training.schedule import check_schedule, gold_weight, learning_rate, with_steps
+from student.training.teacher_choice import Choice
 from tests.support.factories import two_language_recipe
 from tests.support.runs import launch
 from vocab.errors import InputError
@@ -55,9 +56,10 @@ def test_a_decay_that_begins_in_the_warm_up_is_refused() -> None:
 def test_epochs_are_steps_by_the_tokens_of_all_rows(tmp_path: Path) -> None:
     launch(two_language_recipe(tmp_path), tmp_path / "run")
     shards = read_shards(list_shards(str(tmp_path / "run/predictions")))
+    choice = Choice(shards=tuple(shards))
     tokens = sum(shard.report["counters"]["tokens"] for shard in shards)
     train = Train(epochs=3, tokens_per_batch=100)
-    assert with_steps(train, shards).steps == math.ceil(3 * tokens / 100)
-    assert with_steps(train, shards).epochs is None
-    assert with_steps(Train(epochs=1e-6), shards).steps == 1
-    assert with_steps(Train(steps=7), shards).steps == 7
+    assert with_steps(train, choice).steps == math.ceil(3 * tokens / 100)
+    assert with_steps(train, choice).epochs is None
+    assert with_steps(Train(epochs=1e-6), choice).steps == 1
+    assert with_steps(Train(steps=7), choice).steps == 7

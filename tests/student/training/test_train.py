@@ -163,7 +163,7 @@ def test_weights_that_are_not_finite_are_no_matter_of_the_learning_rate(
         next(model.parameters()).data[0] = torch.nan
         return make_optimizer(model, settings)
 
-    monkeypatch.setattr("student.training.loop.make_optimizer", poison)
+    monkeypatch.setattr("student.training.train.make_optimizer", poison)
     with pytest.raises(InputError, match=r"step 1: .*the weights were so before this step, as .*embeddings") as error:
         fit(run, tmp_path / "nan")
     assert "learning_rate" not in str(error.value)

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from data.recipe import Recipe
-from pipeline.teacher.checkpoint import inspect_checkpoint
 from vocab.model_source import model_folder
 from vocab.teacher_vocabulary import TeacherVocabulary, read_teacher
 
@@ -23,14 +22,3 @@ def teacher_vocabulary(recipe: Recipe, name: str, folder: Path) -> TeacherVocabu
     if not local.exists() and local.suffix not in (".json", ".txt", ".model"):
         local = model_folder(tokenizer, base=recipe.folder, name=name)
     return read_teacher(folder, name, local)
-
-
-def read_teachers(recipe: Recipe) -> list[TeacherVocabulary]:
-    """The vocabularies of the recipe's teachers, in its order. Where the weights are there already, they must be those of a masked LM."""
-    read = []
-    for teacher in recipe.teachers:
-        folder = teacher_folder(recipe, teacher.name, weights=False)
-        if any(folder.glob("*.safetensors")) or any(folder.glob("pytorch_model*.bin")):
-            inspect_checkpoint(folder, teacher.name)
-        read.append(teacher_vocabulary(recipe, teacher.name, folder))
-    return read

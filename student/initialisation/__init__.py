@@ -1,0 +1,1 @@
+"""A new student begins from its teachers' weights: rows of the vocabulary, and layers."""

@@ -1,0 +1,78 @@
+"""What a student gives at held-out masked positions: its loss, its accuracy, and how far it is from the teacher. Sums over positions.
+
+Legend: M masked positions, m positions of a block, H hidden size, V vocabulary, K top-k labels a position.
+"""
+
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from student.hardware import autocast
+from student.training.batch import Batch
+from student.training.block_gradient import teacher_target
+from student.training.loss import FEW_LOGITS
+from student.training.masked_head import attention_mask, decoder, hidden_at_masks
+
+# The sums of a batch, in this order.
+POSITIONS, LOSS, CORRECT, TEACHER_LOSS, TEACHER_CORRECT, KL, MASS, TEACHER_MASS = range(8)
+
+
+@torch.inference_mode()
+def measure(model: nn.Module, batch: Batch, precision: Literal["auto", "float32", "bfloat16"]) -> NDArray[np.float64]:
+    """The eight sums of one batch, on the model's device. Those of a teacher are 0 without its labels.
+
+    Losses and the divergence are in nats. See `divergence` for the last three.
+    """
+    device = batch.input_ids.device
+    with autocast(precision, device):
+        attention_BT = attention_mask(batch.lengths, batch.input_ids.shape[1])
+        hidden_MH = hidden_at_masks(model, batch.input_ids, attention_BT, batch.places)
+        linear = decoder(model)
+        product = torch.get_autocast_dtype(device.type) if torch.is_autocast_enabled(device.type) else linear.weight.dtype
+    weight_VH = linear.weight.to(product)
+    sums = np.zeros(8)
+    sums[POSITIONS] = batch.masked
+    rows = max(1, FEW_LOGITS // len(weight_VH))
+    for begin in range(0, batch.masked, rows):
+        block = slice(begin, begin + rows)
+        z_mV = (hidden_MH[block].to(product) @ weight_VH.T).float()
+        if linear.bias is not None:
+            z_mV += linear.bias
+        gold_m = batch.label_ids[block]
+        lse_m, (_, best_m) = z_mV.logsumexp(1), z_mV.max(1)
+        sums[LOSS] += _total(lse_m - z_mV.gather(1, gold_m[:, None])[:, 0])
+        sums[CORRECT] += float((best_m == gold_m).sum())
+        if batch.topk_ids is not None and batch.topk_logits is not None:
+            sums[KL:] += [_total(part) for part in divergence(z_mV, batch.topk_ids[block], batch.topk_logits[block])]
+    if batch.label_logits is not None and batch.topk_ids is not None:
+        sums[TEACHER_LOSS] = -_total(batch.label_logits)
+        sums[TEACHER_CORRECT] = float((batch.topk_ids[:, 0] == batch.label_ids).sum())
+    return sums
+
+
+def divergence(z_mV: Tensor, topk_ids_mK: Tensor, topk_logits_mK: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """(KL(teacher ‖ student), the student's mass on the teacher's top k, the teacher's) of each position.
+
+    The outcomes are the teacher's top k, and everything else as one: what the cache knows of the teacher. z_mV are the student's logits.
+    """
+    t_mK, rest_m = teacher_target(topk_logits_mK.float(), "ghost")
+    inside_mK = z_mV.gather(1, topk_ids_mK)
+    others_m = z_mV.scatter(1, topk_ids_mK, -torch.inf).logsumexp(1)  # not 1 − the mass inside, which rounding could make 0
+    lse_m = torch.logaddexp(others_m, inside_mK.logsumexp(1))
+    log_p_mK = inside_mK - lse_m[:, None]
+    kl_m = (torch.xlogy(t_mK, t_mK) - t_mK * log_p_mK).sum(1) + torch.xlogy(rest_m, rest_m)
+    kl_m += torch.where(rest_m > 0, rest_m * (lse_m - others_m), 0.0)
+    return kl_m, log_p_mK.exp().sum(1), t_mK.sum(1)
+
+
+def _total(values: Tensor) -> float:
+    return float(values.cpu().double().sum())  # Apple's GPU has no float64
+
+
+def means(sums: NDArray[np.float64]) -> list[float]:
+    """The sums but the first, for each position."""
+    count: Any = max(1.0, sums[POSITIONS])
+    return [float(value) for value in sums[1:] / count]
