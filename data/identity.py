@@ -17,7 +17,7 @@ from vocab.errors import InputError
 Identity: TypeAlias = dict[str, str | int | float]
 
 
-def shard_identity(recipe: Recipe, *, dtype: str, union: str, tokenizer: str, weights: str) -> Identity:
+def shard_identity(recipe: Recipe, *, dtype: str, union: str, tokenizer: str, weights: str, heldout: bool = False) -> Identity:
     """The identity of one teacher's shards.
 
     dtype      the type in which the teacher computes; "auto" was resolved, because it depends on the hardware
@@ -25,11 +25,13 @@ def shard_identity(recipe: Recipe, *, dtype: str, union: str, tokenizer: str, we
                added later changes nothing
     tokenizer  fingerprint of the teacher's tokenizer
     weights    fingerprint of the teacher's weights and configuration
+    heldout    of the shards of held-out articles, which have the top k whatever predict.selection says
     """
     examples = {f"examples.{key}": value for key, value in recipe.examples.model_dump().items()}
     return {
         "schema_version": SCHEMA_VERSION,
-        "top_k": recipe.predict.top_k,
+        "top_k": recipe.predict.width(heldout=heldout),
+        **({"selection": "sampled"} if recipe.predict.drawn(heldout=heldout) else {}),
         "logits": recipe.predict.logits,
         "dtype": dtype,
         "seed": recipe.seed,
@@ -38,6 +40,13 @@ def shard_identity(recipe: Recipe, *, dtype: str, union: str, tokenizer: str, we
         "teacher.tokenizer": tokenizer,
         "teacher.weights": weights,
     }
+
+
+def heldout_identity(identity: Identity, recipe: Recipe) -> Identity:
+    """The identity of a teacher's held-out shards, from that of its others."""
+    if not recipe.predict.drawn(heldout=False):
+        return identity
+    return {key: value for key, value in identity.items() if key != "selection"} | {"top_k": recipe.predict.top_k}
 
 
 def differences(found: Mapping[str, object], expected: Mapping[str, object]) -> list[str]:

@@ -9,6 +9,8 @@ Legend: M masked positions, K top-k.
 import numpy as np
 from numpy.typing import NDArray
 
+LOWEST = float(np.finfo(np.float16).min)  # a logit that float16 cannot hold; its probability is 0
+
 _STEPS = ((0, 1, 128), (1, 3, 32), (3, 7, 8), (7, 15, 4))  # from −x, to −x, number of levels for each 1
 
 LEVELS: NDArray[np.float16] = 0 - np.concatenate([np.arange(low, high, 1 / each) for low, high, each in _STEPS]).astype(np.float16)

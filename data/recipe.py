@@ -84,6 +84,10 @@ class Predict(Section):
     """Stage 1."""
 
     top_k: Annotated[int, Field(ge=1, le=1024)] = 8  # teacher logits that are kept for each masked position
+    # "sampled": instead of the top k, ids drawn with replacement from the teacher's distribution, with their counts. An unbiased target
+    # (Sparse Logit Sampling, ACL 2025). Held-out articles always get the top k, which the scores need.
+    selection: Literal["top-k", "sampled"] = "top-k"
+    draws: Annotated[int, Field(ge=1, le=1024)] = 50  # for each masked position, with selection = "sampled"
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"  # of the teacher; auto: bfloat16 where the hardware has it
     unit_articles: Positive = 1000  # articles in a unit of work, rounded up to complete row groups
     tokens_per_batch: Positive | Literal["auto"] = "auto"  # padding included; auto: 4,096 on a CPU, 65,536 on a GPU
@@ -92,6 +96,20 @@ class Predict(Section):
     # Share of a unit's articles (rounded up) on which the tokenizer or the teacher can fail. They are set aside with the reason.
     max_quarantined: Annotated[float, Field(ge=0, le=1)] = 0.01
     store: str | None = None  # folder or URI (s3://…) for the shards; by default the run's folder
+
+    @model_validator(mode="after")
+    def _counts_are_exact(self) -> "Predict":
+        if self.selection == "sampled" and self.logits == "8-bit":
+            raise ValueError('logits "8-bit" would round the counts of selection "sampled": remove one of the two')
+        return self
+
+    def drawn(self, *, heldout: bool) -> int:
+        """The draws for each masked position; 0 where the top k are selected."""
+        return self.draws if self.selection == "sampled" and not heldout else 0
+
+    def width(self, *, heldout: bool) -> int:
+        """The ids that are kept for each masked position."""
+        return self.drawn(heldout=heldout) or self.top_k
 
     @field_validator("store")
     @classmethod

@@ -18,7 +18,7 @@ from data.run import Run
 from data.storage import join, without_options
 from data.table import Column, Table, Value
 from pipeline.teacher.identity import teacher_identity
-from pipeline.teacher.label_agreement import Labels, compare_labels
+from pipeline.teacher.label_agreement import Labels, compare_draws, compare_labels
 from pipeline.teacher.loaded import LoadedTeacher, load_teacher
 from pipeline.teacher.plan import make_plan
 from pipeline.teacher.remade_rows import RemadeRow, draw_rows, remake_rows, same_inputs
@@ -157,20 +157,21 @@ def _audited(
     recipe: Recipe,
     tolerance: float,
 ) -> Audited:
-    k = recipe.predict.top_k
+    drawn, k = recipe.predict.drawn(heldout=split[2]), recipe.predict.width(heldout=split[2])
     equal = [
         row.example is not None and same_inputs(row.stored, to_union(row.example, teacher_map, teacher.spelling), k) for row in rows
     ]
     same = [row for row, is_equal in zip(rows, equal, strict=True) if is_equal]
     examples = [row.example for row in same if row.example is not None]
-    made = teacher.label(examples, recipe)
+    made = teacher.label(examples, recipe, heldout=split[2])
     again = Labels(gold_logits_M=made.gold_logits_M, ids_MK=made.ids_MK, logits_MK=made.logits_MK)
     stored = Labels(
         gold_logits_M=_column(same, "label_logits", np.float16),
         ids_MK=_column(same, "topk_ids", np.uint32).reshape(-1, k),
         logits_MK=_column(same, "topk_logits", np.float16).reshape(-1, k),
     )
-    labels = compare_labels(stored, again, eight_bit=recipe.predict.logits == "8-bit")
+    eight_bit = recipe.predict.logits == "8-bit"
+    labels = compare_draws(stored, again, drawn) if drawn else compare_labels(stored, again, eight_bit=eight_bit)
     row_M = np.repeat(np.arange(len(same)), [len(example.mask_positions) for example in examples])
     beyond = {same[index].shard for index in row_M[~labels.within(tolerance)]}
     positions, shared = len(row_M), int(labels.shared_M.sum())

@@ -17,7 +17,7 @@ from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
 from data.article_ids import require_unique_ids
 from data.atomic import clear_partial
 from data.contract import HELDOUT, PREDICTIONS, parse_path
-from data.identity import Identity
+from data.identity import Identity, heldout_identity
 from data.manifest import MANIFEST, QUARANTINE, language_table, listed_shards, summarise, write_manifest
 from data.run import Run
 from data.shards import Shard, check_identity, list_shards, read_shard
@@ -124,7 +124,7 @@ def _branches(pipeline: beam.Pipeline, run: Run, plan: Plan, identities: Mapping
             | f"{name}: reshuffle" >> beam.Reshuffle()
             | f"{name}: still missing" >> beam.Filter(_is_missing)
             | f"{name}: teacher" >> RunInference(handler.with_no_batching())
-            | f"{name}: write" >> beam.ParDo(WriteShard(identity))
+            | f"{name}: write" >> beam.ParDo(WriteShard(identity, run.recipe))
         )
     _ = written | beam.Flatten()  # DaskRunner computes only what the pipeline's last transform needs
 
@@ -166,7 +166,8 @@ def _finish(run: Run, identities: Mapping[str, Identity], plan: Plan, seconds: f
         listed[split] = [place for place in list_shards(run.shards(split)) if _teacher(place) in identities or place in before]
         for shard in map_files(read_shard, [place for place in listed[split] if place not in known]):
             if shard.path.teacher in identities:  # two runs that share an object store do not lock each other out
-                check_identity(shard, identities[shard.path.teacher])
+                identity = identities[shard.path.teacher]
+                check_identity(shard, heldout_identity(identity, run.recipe) if split == HELDOUT else identity)
             known[shard.location] = shard
     _refuse_lost_files(plan, listed)
     for split in (PREDICTIONS, HELDOUT):

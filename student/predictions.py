@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from data.contract import PREDICTIONS, parse_path
+from data.contract import HELDOUT, PREDICTIONS, parse_path
 from data.identity import shard_identity
 from data.manifest import MANIFEST, listed_shards
 from data.run import Run
@@ -36,7 +36,14 @@ def student_shards(run: Run, split: str, union: Union) -> list[Shard]:
         sample = first.setdefault(shard.path.teacher, shard).identity
         dtype = sample.get("dtype", "") if recipe.predict.dtype == "auto" else recipe.predict.dtype
         weights = sample.get("teacher.weights", "")
-        expected = shard_identity(recipe, dtype=dtype, union=link.fingerprint, tokenizer=link.tokenizer, weights=weights)
+        expected = shard_identity(
+            recipe,
+            dtype=dtype,
+            union=link.fingerprint,
+            tokenizer=link.tokenizer,
+            weights=weights,
+            heldout=split == HELDOUT,
+        )
         check_identity(shard, expected)
     present = {(shard.path.teacher, shard.path.language) for shard in found}
     missing = [f"teacher '{teacher}' on '{language}'" for teacher, language in wanted if (teacher, language) not in present]

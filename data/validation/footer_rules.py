@@ -144,6 +144,9 @@ def read_footer(footer: pq.FileMetaData, faults: list[FrameFault]) -> dict[bytes
         for name, (_, expected) in wrong:
             rule = "footer.version" if name == "schema_version" and name in content else "footer.field"
             faults.append((rule, f"{short}.{name}", repr(content[name]) if name in content else "nothing", expected))
+        if key == IDENTITY_KEY and content.get("selection", "sampled") != "sampled":
+            wrong.append(("selection", _TEXT))
+            faults.append(("footer.field", f"{short}.selection", repr(content["selection"]), "'sampled', or no such field (top k)"))
         if not wrong:
             parts[key] = content
     if CHECKSUM_KEY not in metadata:

@@ -45,25 +45,33 @@ def check_labels(
     in_steps: the top-k logits are rounded down to levels (`data.logits`). The gold ids' logits are not, but are rounded to compare.
     """
     labels, topk = list_of(table, "label_ids", numbers), list_of(table, "topk_ids", numbers)
-    special = np.flatnonzero(labels.values < FIRST_PIECE)
-    yield from finding("label_ids.special", numbers, special, labels.id_at, "a piece, no special token", labels)
-    yield from check_union("label_ids", labels, union_size)
-    special = np.flatnonzero(topk.values < FIRST_PIECE)
-    yield from finding("topk_ids.special", numbers, special, topk.id_at, "pieces, no special token", topk)
-    yield from check_union("topk_ids", topk, union_size)
+    yield from check_pieces("label_ids", labels, union_size)
+    yield from check_pieces("topk_ids", topk, union_size)
     ids_KP = np.ascontiguousarray(topk.values.reshape(-1, top_k).T)
     logits, golds = list_of(table, "topk_logits", numbers), list_of(table, "label_logits", numbers)
     gold_P = golds.values
     for name, column in (("topk_logits", logits), ("label_logits", golds)):
-        yield from finding(f"{name}.grid", numbers, _between(column.values), column.value_at, "a value that float16 has", column)
+        yield from check_grid(name, column)
     if in_steps:
         half = _half(logits.values)
         off = np.flatnonzero(round_down(half) != half)
         yield from finding("topk_logits.steps", numbers, off, logits.value_at, "8-bit steps (the identity's logits)", logits)
     logits_KP = np.ascontiguousarray(logits.values.reshape(-1, top_k).T)
     kept_P = round_down(_half(gold_P)).astype(np.float32) if in_steps else gold_P
-    yield from _check_topk(labels, ids_KP, logits_KP)
+    yield from check_topk(labels, ids_KP, logits_KP)
     yield from _check_gold(labels, gold_P, kept_P, ids_KP, logits_KP)
+
+
+def check_pieces(name: str, column: ListColumn, union_size: int | None) -> Iterator[Finding]:
+    """Ids are pieces of the union that the teacher knows."""
+    special = np.flatnonzero(column.values < FIRST_PIECE)
+    yield from finding(f"{name}.special", column.numbers, special, column.id_at, "pieces, no special token", column)
+    yield from check_union(name, column, union_size)
+
+
+def check_grid(name: str, column: ListColumn) -> Iterator[Finding]:
+    """Logits are float16's."""
+    yield from finding(f"{name}.grid", column.numbers, _between(column.values), column.value_at, "a value that float16 has", column)
 
 
 def check_union(name: str, column: ListColumn, union_size: int | None) -> Iterator[Finding]:
@@ -87,7 +95,7 @@ def _half(logits: NDArray[np.float32]) -> NDArray[np.float16]:
         return logits.astype(np.float16)
 
 
-def _check_topk(labels: ListColumn, ids_KP: NDArray[np.uint32], logits_KP: NDArray[np.float32]) -> Iterator[Finding]:
+def check_topk(labels: ListColumn, ids_KP: NDArray[np.uint32], logits_KP: NDArray[np.float32]) -> Iterator[Finding]:
     """Check the top k of each position."""
     numbers = labels.numbers
 

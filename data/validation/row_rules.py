@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from data.contract import SCHEMA
 from data.validation.findings import Finding, ListColumn, finding, list_of, null_rows
 from data.validation.label_rules import FIRST_PIECE, check_labels, check_union
+from data.validation.sampled_rules import check_sampled_labels
 from vocab.roles import UNION_ROLES
 
 
@@ -22,7 +23,8 @@ from vocab.roles import UNION_ROLES
 class Limits:
     """What the rules need to know in addition to the rows."""
 
-    top_k: int
+    top_k: int  # ids of each masked position; if they are sampled, the draws
+    sampled: bool  # whether they were drawn, and the logits are the logarithms of their shares
     in_steps: bool  # whether the top-k logits are rounded to 8-bit levels
     max_length: int  # tokens of a window, special tokens included
     mask_rate: float
@@ -61,7 +63,10 @@ def check_rows(table: pa.Table, first_row: int, limits: Limits) -> Iterator[Find
         aligned &= right
     if not aligned.all():  # the labels of the other rows can still be checked
         table, numbers = table.filter(pa.array(aligned)), numbers[aligned]
-    yield from check_labels(table, numbers, limits.top_k, limits.union_size, in_steps=limits.in_steps)
+    if limits.sampled:
+        yield from check_sampled_labels(table, numbers, limits.top_k, limits.union_size)
+    else:
+        yield from check_labels(table, numbers, limits.top_k, limits.union_size, in_steps=limits.in_steps)
 
 
 def _check_names(table: pa.Table, numbers: NDArray[np.int64]) -> Iterator[Finding]:

@@ -214,6 +214,7 @@ def _limits(identity: dict[str, Any] | None, table: pa.Table, union_size: int | 
     if identity is not None:
         return Limits(
             top_k=identity["top_k"],
+            sampled=identity.get("selection") == "sampled",
             in_steps=identity["logits"] == "8-bit",
             max_length=identity["examples.max_length"],
             mask_rate=identity["examples.mask_rate"],
@@ -225,7 +226,14 @@ def _limits(identity: dict[str, Any] | None, table: pa.Table, union_size: int | 
     masked, top = (pc.sum(pc.list_value_length(table[name])).as_py() or 0 for name in ("mask_positions", "topk_ids"))
     top_k = max(1, round(top / max(1, masked)))
     return Limits(
-        top_k=top_k, in_steps=False, max_length=65_535, mask_rate=1.0, whole_word=True, complete=False, union_size=union_size
+        top_k=top_k,
+        sampled=False,
+        in_steps=False,
+        max_length=65_535,
+        mask_rate=1.0,
+        whole_word=True,
+        complete=False,
+        union_size=union_size,
     )
 
 

@@ -9,7 +9,7 @@ import torch
 from apache_beam.metrics.metric import Metrics
 from apache_beam.ml.inference.base import ModelHandler
 
-from data.identity import Identity
+from data.identity import Identity, heldout_identity
 from data.recipe import Recipe
 from data.shards import write_shard
 from data.storage import existing_files
@@ -67,15 +67,17 @@ class TeacherHandler(ModelHandler[Unit, Labelled, LoadedTeacher]):
 class WriteShard(beam.DoFn):
     """Writes each labelled unit to its file. From then on the unit is finished, and no launch computes it again."""
 
-    def __init__(self, identity: Identity):
-        self._identity = identity
+    def __init__(self, identity: Identity, recipe: Recipe):
+        self._identities = {False: identity, True: heldout_identity(identity, recipe)}
 
     def process(self, labelled: Labelled) -> Iterator[str]:
         unit = labelled.unit
         if not any(
             existing_files({unit.output})
         ):  # a worker that the engine believed dead may have written it: keep the first file
-            write_shard(unit.output, labelled.table, identity=self._identity, unit=unit.facts(), report=labelled.report)
+            write_shard(
+                unit.output, labelled.table, identity=self._identities[unit.heldout], unit=unit.facts(), report=labelled.report
+            )
             _count(labelled)
         yield unit.output
 

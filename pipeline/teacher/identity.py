@@ -77,8 +77,9 @@ def _check_settings(recipe: Recipe, vocabulary: TeacherVocabulary, teacher_map: 
     """Refuse settings of the recipe that this teacher cannot meet."""
     name = vocabulary.name
     pieces = len(np.unique(teacher_map.union_ids[teacher_map.predictable]))
-    if recipe.predict.top_k > pieces:
-        raise InputError(f"predict.top_k: found {recipe.predict.top_k}; teacher '{name}' can predict {pieces} pieces: lower top_k")
+    for key, value in (("top_k", recipe.predict.top_k), ("draws", recipe.predict.drawn(heldout=False))):
+        if value > pieces:
+            raise InputError(f"predict.{key}: found {value}; teacher '{name}' can predict {pieces} pieces: lower {key}")
     words = set(vocabulary.tokenizer.encode("a b", add_special_tokens=False).word_ids)
     if recipe.examples.masking == "whole-word" and len(words) < 2:
         raise InputError(

@@ -65,6 +65,31 @@ def compare_labels(stored: Labels, again: Labels, *, eight_bit: bool = False) ->
     )
 
 
+def compare_draws(stored: Labels, again: Labels, draws: int) -> LabelAgreement:
+    """Compare sampled labels of the same M positions: how many of the draws are the same.
+
+    The random numbers are the same, so a draw is another id only where rounding moved the border between two ids across its number.
+    largest_M is 0 if all but a twentieth of the draws (at least one) are the same, else infinity.
+    """
+    size = len(stored.gold_logits_M)
+    shared_M, sum_M, same_M = np.zeros(size, dtype=np.int64), np.zeros(size), np.zeros(size, dtype=np.int64)
+    for m in range(size):
+        both, here, there = np.intersect1d(stored.ids_MK[m], again.ids_MK[m], return_indices=True)
+        one, other = (
+            np.rint(draws * np.exp(logits.astype(np.float64))) for logits in (stored.logits_MK[m, here], again.logits_MK[m, there])
+        )
+        shared_M[m], same_M[m] = len(both), int(np.minimum(one, other).sum())
+    beyond_M = np.where(draws - same_M > max(1, draws // 20), np.inf, 0.0)
+    return LabelAgreement(
+        first_M=stored.ids_MK[:, 0] == again.ids_MK[:, 0],
+        shared_M=shared_M,
+        sum_M=sum_M,
+        largest_M=beyond_M,
+        gap_M=np.zeros(size),
+        label_M=np.abs(stored.gold_logits_M.astype(np.float64) - again.gold_logits_M.astype(np.float64)),
+    )
+
+
 def _before_rounding(stored_MK: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The smallest and the largest value that each logit could have had before it was rounded down to its level."""
     depths = -LEVELS.astype(np.float64)  # increasing

@@ -10,9 +10,10 @@ import math
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from itertools import groupby, islice
 from typing import Any
 from uuid import uuid4
@@ -76,23 +77,23 @@ def label_unit(
         articles, teacher.vocabulary.tokenizer, teacher.alphabet, recipe.examples, recipe.seed, counters, quarantine.setdefault
     )
     tables: list[pa.Table] = [GOLD_SCHEMA.empty_table()]
-    parts: list[TopK] = [no_labels(0, recipe.predict.top_k)]
+    parts: list[TopK] = [no_labels(0, recipe.predict.width(heldout=unit.heldout))]
     lengths: list[int] = []  # of the windows, in the teacher's tokens
     size = block_windows(batch_budget(recipe.predict.tokens_per_batch, teacher.model.device.type), recipe.examples.max_length)
-    ahead = ReadAhead(_blocks(examples, teacher_map, teacher.spelling, size), depth=2)
+    ahead = ReadAhead(_blocks(examples, teacher_map, teacher.spelling, size, partial(_windows, recipe=recipe, unit=unit)), depth=2)
     running: tuple[list[Example], Started | Exception] | None = None  # the block that the device labels
     try:
         for block, windows, table in ahead:
             begun = block, _begin(windows, teacher, recipe)
             if running:
-                parts.append(_finish(*running, teacher, recipe, unit.teacher, quarantine))
+                parts.append(_finish(*running, teacher, recipe, unit, quarantine))
             running = begun
             tables.append(table)
             lengths += windows.lengths_W.tolist()
             if on_block:
                 on_block(counters["articles"], sum(len(part.gold_logits_M) for part in parts))
         if running:
-            parts.append(_finish(*running, teacher, recipe, unit.teacher, quarantine))
+            parts.append(_finish(*running, teacher, recipe, unit, quarantine))
     finally:
         ahead.close()
     table, tokens = pa.concat_tables(tables).combine_chunks(), np.array(lengths)
@@ -127,12 +128,21 @@ def label_unit(
 
 
 def _blocks(
-    examples: Iterator[Example], teacher_map: TeacherMap, spelling: Spelling, size: int
+    examples: Iterator[Example],
+    teacher_map: TeacherMap,
+    spelling: Spelling,
+    size: int,
+    windows_of: Callable[[Sequence[Example]], Windows],
 ) -> Iterator[tuple[list[Example], Windows, pa.Table]]:
     """Blocks of `size` examples, each also as arrays, and with its gold columns in union ids."""
     while block := [*islice(examples, size)]:
-        windows = Windows.of(block)
+        windows = windows_of(block)
         yield block, windows, union_table(block, windows, teacher_map, spelling)
+
+
+def _windows(examples: Sequence[Example], *, recipe: Recipe, unit: Unit) -> Windows:
+    """Examples as arrays, with random numbers if the unit's labels are drawn."""
+    return Windows.of(examples, draws=recipe.predict.drawn(heldout=unit.heldout), seed=recipe.seed)
 
 
 def _begin(windows: Windows, teacher: LoadedTeacher, recipe: Recipe) -> Started | Exception:
@@ -148,7 +158,7 @@ def _finish(
     started: Started | Exception,
     teacher: LoadedTeacher,
     recipe: Recipe,
-    name: str,
+    unit: Unit,
     quarantine: dict[str, str],
 ) -> TopK:
     """The labels of a block. If the teacher fails, each article is tried alone; articles that fail are added to `quarantine`."""
@@ -162,7 +172,8 @@ def _finish(
         reason = first_line(error)
         if is_out_of_memory(error):
             raise InputError(
-                f"teacher '{name}': out of memory ({reason}); lower predict.tokens_per_batch, found {recipe.predict.tokens_per_batch}"
+                f"teacher '{unit.teacher}': out of memory ({reason}); lower predict.tokens_per_batch, "
+                f"found {recipe.predict.tokens_per_batch}"
             ) from None
         if _DEVICE_FAILED.search(str(error)):
             raise
@@ -170,12 +181,19 @@ def _finish(
         if len(by_article) > 1:
             return concatenate(
                 [
-                    _finish(article, _begin(Windows.of(article), teacher, recipe), teacher, recipe, name, quarantine)
+                    _finish(
+                        article,
+                        _begin(_windows(article, recipe=recipe, unit=unit), teacher, recipe),
+                        teacher,
+                        recipe,
+                        unit,
+                        quarantine,
+                    )
                     for article in by_article
                 ]
             )
         quarantine.setdefault(block[0].doc_id, f"the teacher failed: {reason}")
-        return no_labels(sum(len(example.mask_positions) for example in block), recipe.predict.top_k)
+        return no_labels(sum(len(example.mask_positions) for example in block), recipe.predict.width(heldout=unit.heldout))
 
 
 def _set_aside(

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-LOWEST = float(np.finfo(np.float16).min)  # a logit that float16 cannot hold
+from data.logits import LOWEST
+from pipeline.teacher.sampling import count_draws
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,7 +50,7 @@ def no_labels(positions: int, k: int) -> TopK:
 
 
 class Pending:
-    """Labels that the device may still be computing."""
+    """Labels that the device may still be computing: the fields of TopK, or `drawn_MD` (drawn union ids) instead of its top k."""
 
     def __init__(self, **tensors: torch.Tensor) -> None:
         self._ready = None
@@ -68,4 +69,6 @@ class Pending:
         if self._ready is not None:
             self._ready.synchronize()
         arrays = {name: tensor.numpy() for name, tensor in self._tensors.items()}
+        if "drawn_MD" in arrays:
+            arrays["ids_MK"], arrays["logits_MK"] = count_draws(arrays.pop("drawn_MD"))
         return TopK(**{**arrays, "ids_MK": arrays["ids_MK"].astype(np.uint32)})

@@ -51,12 +51,13 @@ class LoadedTeacher:
     spelling: Spelling
     load_seconds: float
 
-    def label(self, examples: Sequence[Example], recipe: Recipe) -> TopK:
+    def label(self, examples: Sequence[Example], recipe: Recipe, *, heldout: bool = False) -> TopK:
         """The labels of all masked positions of the examples."""
-        if not examples:
-            return no_labels(0, recipe.predict.top_k)
         pad, settings = self.vocabulary.roles.pad, recipe.predict
-        return self.label_windows(Windows.of(examples), pad, settings.top_k, settings.tokens_per_batch)
+        if not examples:
+            return no_labels(0, settings.width(heldout=heldout))
+        windows = Windows.of(examples, draws=settings.drawn(heldout=heldout), seed=recipe.seed)
+        return self.label_windows(windows, pad, settings.top_k, settings.tokens_per_batch)
 
     def label_windows(self, windows: Windows, pad: int, k: int, tokens_per_batch: int | Literal["auto"]) -> TopK:
         """The labels of windows. For other processes, which can only call methods: nothing but arrays crosses."""

@@ -23,7 +23,7 @@ from pipeline.teacher.checkpoint import load
 from pipeline.teacher.cpu_tuning import cpu_threads, keep_freed_memory, pack_linears
 from pipeline.teacher.cuda_tuning import TOKENS_PER_BATCH, claim_device, compile_layers, float32_logits
 from pipeline.teacher.labels import Pending, TopK, no_labels
-from pipeline.teacher.topk import Candidates, Remap
+from pipeline.teacher.topk import Remap
 from pipeline.teacher.windows import PaddedBatch, Windows, length_batches, padded_batches, ragged
 from vocab.errors import InputError
 from vocab.union import TeacherMap
@@ -142,12 +142,17 @@ class TeacherModel:
         batches = length_batches(windows.lengths_W, budget, equal=self.batches == "equal")
         order = np.concatenate(batches)
         try:
-            parts = []
+            parts, drawn = [], []
             for batch in padded_batches(windows.take(order), [len(batch) for batch in batches], pad):
                 with cpu_threads(self.device).step(batch.input_ids_BT.size):
-                    parts.append(self._label_batch(batch, k))
+                    logits_MV = self._logits(batch)
+                    if batch.points_MD is None:
+                        parts.append(self.remap.candidates(logits_MV, self._send(batch.gold_M), k))
+                    else:  # the best candidate is not used, but the sums that come with it are
+                        parts.append(self.remap.candidates(logits_MV, self._send(batch.gold_M), 1))
+                        drawn.append(self.remap.draw(logits_MV, (self._send(batch.points_MD.astype(np.float64)) + 0.5) / 2.0**32))
             places_M = ragged(windows.masked_W, order)
-            return self.remap.finish(parts, k, np.argsort(places_M))
+            return self.remap.finish(parts, k, np.argsort(places_M), drawn)
         except Exception as error:
             if not is_out_of_memory(error) or max(len(batch) for batch in batches) == 1:
                 raise
@@ -162,20 +167,19 @@ class TeacherModel:
         )
         return self.begin(windows, pad, k, tokens_per_batch)
 
-    def _label_batch(self, batch: PaddedBatch, k: int) -> Candidates:
+    def _logits(self, batch: PaddedBatch) -> torch.Tensor:
+        """The logits at the masked positions of a batch."""
         attention_BT = batch.attention_BT
         if attention_BT is None and self.device.type == "cpu":
             attention_BT = np.ones_like(
                 batch.input_ids_BT
             )  # on a GPU, no mask takes a faster attention, and the host does not wait
         if self._fresh is None:
-            logits_MV = self._forward(batch.input_ids_BT, attention_BT, batch.places_M)
-        else:
-            state, lock = self._fresh
-            with lock:
-                state.restore()
-                logits_MV = self._forward(batch.input_ids_BT, attention_BT, batch.places_M)
-        return self.remap.candidates(logits_MV, self._send(batch.gold_M), k)
+            return self._forward(batch.input_ids_BT, attention_BT, batch.places_M)
+        state, lock = self._fresh
+        with lock:
+            state.restore()
+            return self._forward(batch.input_ids_BT, attention_BT, batch.places_M)
 
     def _forward(
         self, input_ids_BT: NDArray[np.int64], attention_BT: NDArray[np.int64] | None, places_M: NDArray[np.int64]
@@ -185,7 +189,7 @@ class TeacherModel:
         mask = None if attention_BT is None else self._send(attention_BT)
         return self.model(input_ids=self._send(input_ids_BT), attention_mask=mask).logits[0]  # type: ignore[no-any-return]
 
-    def _send(self, array: NDArray[np.int64]) -> torch.Tensor:
+    def _send(self, array: NDArray[Any]) -> torch.Tensor:
         """Copy an array to the teacher's device. A copy to a GPU runs while this thread prepares the next array."""
         tensor = torch.from_numpy(array)
         return tensor.pin_memory().to(self.device, non_blocking=True) if self.device.type == "cuda" else tensor

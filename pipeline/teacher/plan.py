@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 from data.articles import group_row_groups, open_article_shard
 from data.contract import ShardPath
-from data.identity import Identity, differences
+from data.identity import Identity, differences, heldout_identity
 from data.recipe import Recipe
 from data.run import Run
 from data.shards import Shard, check_identity, list_shards, read_shard
@@ -33,11 +33,12 @@ class Unit:
     row_groups: int
     articles: int  # in these row groups
     output: str  # location of the shard it becomes
+    heldout: bool = False
 
     def facts(self) -> dict[str, Any]:
         """The unit in the footer of its shard. Nothing in it depends on the folders of the files."""
         facts = asdict(self)
-        del facts["output"]
+        del facts["output"], facts["heldout"]
         facts["corpus"] = split(self.corpus)[1]
         return facts
 
@@ -63,8 +64,8 @@ def make_plan(run: Run, identities: Mapping[str, Identity]) -> Plan:
     """
     recipe = run.recipe
     footers: dict[str, Footer] = {}  # several teachers may read one corpus
-    trained = _units(recipe, run.predictions, recipe.corpora, identities, footers)
-    heldout = _units(recipe, run.heldout, recipe.heldout, identities, footers)
+    trained = _units(recipe, run.predictions, recipe.corpora, identities, footers, heldout=False)
+    heldout = _units(recipe, run.heldout, recipe.heldout, identities, footers, heldout=True)
     _refuse_trained_heldout(trained, heldout)
     missing: list[Unit] = []
     finished: list[Shard] = []
@@ -77,8 +78,9 @@ def make_plan(run: Run, identities: Mapping[str, Identity]) -> Plan:
         missing += [unit for unit in units if unit.output not in present]
         shards = map_files(read_shard, found)
         for shard in shards:
-            check_identity(shard, identities[shard.path.teacher])
-            wrong = differences(shard.unit, planned[shard.location].facts())
+            planned_unit, identity = planned[shard.location], identities[shard.path.teacher]
+            check_identity(shard, heldout_identity(identity, recipe) if planned_unit.heldout else identity)
+            wrong = differences(shard.unit, planned_unit.facts())
             if wrong:
                 raise InputError(
                     f"{shard.location}: made from other articles, or with another predict.unit_articles: {'; '.join(wrong)}. "
@@ -89,7 +91,13 @@ def make_plan(run: Run, identities: Mapping[str, Identity]) -> Plan:
 
 
 def _units(
-    recipe: Recipe, predictions: str, corpora: Mapping[str, str], teachers: Iterable[str], footers: dict[str, Footer]
+    recipe: Recipe,
+    predictions: str,
+    corpora: Mapping[str, str],
+    teachers: Iterable[str],
+    footers: dict[str, Footer],
+    *,
+    heldout: bool,
 ) -> list[Unit]:
     """The units of all teachers for training corpora or for held-out corpora. `footers` caches the footers of input shards."""
     units = []
@@ -113,6 +121,7 @@ def _units(
                             first_row_group=first,
                             row_groups=count,
                             articles=sum(rows[first : first + count]),
+                            heldout=heldout,
                             output=path.below(predictions),
                         )
                     )

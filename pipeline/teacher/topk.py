@@ -14,7 +14,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pipeline.teacher.labels import LOWEST, Pending, TopK
+from data.logits import LOWEST
+from pipeline.teacher.labels import Pending, TopK
+from pipeline.teacher.sampling import draw_rows
 from pipeline.teacher.scan_kernel import COUNTED, DROPPED, IGNORED, SHOWN, has_kernel, scan
 from vocab.union import TeacherMap
 
@@ -53,6 +55,7 @@ class Remap:
         def on_device(array: NDArray[Any]) -> torch.Tensor:
             return torch.from_numpy(array).to(device)
 
+        self._predictable_V = on_device(teacher_map.predictable)
         self._alone_V, self._silent = on_device(alone), on_device(np.flatnonzero(~alone & ~dropped))
         self._drops, self._dropped_V = bool(dropped.any()), on_device(dropped.astype(np.float32))
         self._hidden_V = on_device(np.where(dropped, -np.inf, 0).astype(np.float32))
@@ -91,6 +94,10 @@ class Remap:
             dropped_M=seen.dropped_M,
             merged_M=seen.merged_M,
         )
+
+    def draw(self, logits_MV: torch.Tensor, points_MD: torch.Tensor) -> torch.Tensor:
+        """Union ids drawn from the distribution over the pieces of the union [M, D]. points_MD: float64 in [0, 1)."""
+        return self._union_ids_V[draw_rows(logits_MV, self._predictable_V, points_MD)]
 
     def _scan(self, logits_MV: torch.Tensor) -> "_Seen":
         """The first pass as one kernel."""
@@ -154,24 +161,39 @@ class Remap:
         values_MS, places_MS = values_MC.topk(size, dim=1)
         return rows_MC.gather(1, places_MS), values_MS
 
-    def finish(self, parts: Sequence[Candidates], k: int, order: NDArray[np.int64] | None = None) -> Pending:
-        """The k best candidates of several batches, in another order, on their way to the CPU. Equal logits are ordered by id."""
+    def finish(
+        self,
+        parts: Sequence[Candidates],
+        k: int,
+        order: NDArray[np.int64] | None = None,
+        drawn: Sequence[torch.Tensor] = (),
+    ) -> Pending:
+        """The k best candidates of several batches, in another order, on their way to the CPU. Equal logits are ordered by id.
+
+        drawn: the drawn union ids of the batches, instead of their best candidates
+        """
         found = Candidates(*(torch.cat(tensors) for tensors in zip(*parts, strict=True)))
         if order is not None:
             places_M = torch.from_numpy(order).to(found.gold_M.device, non_blocking=True)
             found = Candidates(*(tensor[places_M] for tensor in found))
+        rest = {
+            "gold_logits_M": found.gold_M.clamp(LOWEST, 0.0).half(),
+            # One logit that is not finite makes the sum not finite, and so all labels of its position.
+            "finite_M": torch.isfinite(found.gold_M),
+            "dropped_M": found.dropped_M,
+            "merged_M": found.merged_M,
+        }
+        if drawn:
+            drawn_MD = torch.cat([*drawn])
+            return Pending(drawn_MD=drawn_MD if order is None else drawn_MD[places_M], **rest)
         values_MS = found.logits_MS.clamp(LOWEST, 0.0).half()
         # Normalised logits are not positive, so the bits of −logit are in the order of the numbers: one integer holds both keys.
         keys_MS = (values_MS.abs().view(torch.int16).long() << 32) | found.ids_MS
         places_MK = keys_MS.sort(dim=1).indices[:, :k]
         return Pending(
-            gold_logits_M=found.gold_M.clamp(LOWEST, 0.0).half(),
             ids_MK=found.ids_MS.gather(1, places_MK),
             logits_MK=values_MS.gather(1, places_MK),
-            # One logit that is not finite makes the sum not finite, and so all labels of its position.
-            finite_M=torch.isfinite(found.gold_M),
-            dropped_M=found.dropped_M,
-            merged_M=found.merged_M,
+            **rest,
         )
 
 

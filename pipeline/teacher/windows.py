@@ -1,6 +1,6 @@
 """Masked windows as flat arrays: what a teacher takes, also when it is in another process.
 
-Legend: W windows, B batch, T tokens of its longest window, M masked positions.
+Legend: W windows, B batch, T tokens of its longest window, M masked positions, D draws a position.
 """
 
 from collections.abc import Sequence
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.examples import Example
+from data.random_bits import random_bits
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -21,16 +22,30 @@ class Windows:
     mask_positions: NDArray[np.uint16]
     label_ids: NDArray[np.uint32]
     masked_W: NDArray[np.int64]  # masked positions of each window
+    points_MD: NDArray[np.uint32] | None = None  # random numbers that draw ids from the teacher's distribution; None: its top k
 
     @classmethod
-    def of(cls, examples: Sequence[Example]) -> "Windows":
-        """The examples, in their order. There is at least one."""
+    def of(cls, examples: Sequence[Example], *, draws: int = 0, seed: int = 0) -> "Windows":
+        """The examples, in their order. There is at least one.
+
+        draws: random numbers for each masked position, from the seed and the window's own name. 0: none
+        """
+        points = [
+            random_bits(-(-len(one.mask_positions) * draws // 2), seed, one.doc_id, one.window, "draws").view("<u4")
+            for one in examples
+            if draws
+        ]
         return cls(
             input_ids=np.concatenate([example.input_ids for example in examples]),
             lengths_W=np.array([len(example.input_ids) for example in examples], dtype=np.int64),
             mask_positions=np.concatenate([example.mask_positions for example in examples]).astype(np.uint16),
             label_ids=np.concatenate([example.label_ids for example in examples]),
             masked_W=np.array([len(example.mask_positions) for example in examples], dtype=np.int64),
+            points_MD=np.concatenate(
+                [own[: len(one.mask_positions) * draws].reshape(-1, draws) for own, one in zip(points, examples, strict=True)]
+            )
+            if draws
+            else None,
         )
 
     def take(self, order: NDArray[np.int64]) -> "Windows":
@@ -42,6 +57,7 @@ class Windows:
             mask_positions=self.mask_positions[masked],
             label_ids=self.label_ids[masked],
             masked_W=self.masked_W[order],
+            points_MD=None if self.points_MD is None else self.points_MD[masked],
         )
 
 
@@ -53,6 +69,7 @@ class PaddedBatch:
     attention_BT: NDArray[np.int64] | None  # 1 at tokens, 0 at padding; None if there is no padding
     places_M: NDArray[np.int64]  # b·T + t of each masked position
     gold_M: NDArray[np.int64]
+    points_MD: NDArray[np.uint32] | None
 
 
 def padded_batches(windows: Windows, sizes: Sequence[int], pad: int) -> list[PaddedBatch]:
@@ -74,6 +91,7 @@ def padded_batches(windows: Windows, sizes: Sequence[int], pad: int) -> list[Pad
                 attention_BT=None if real_BT.all() else real_BT.astype(np.int64),
                 places_M=row_M * longest + windows.mask_positions[masks].astype(np.int64),
                 gold_M=windows.label_ids[masks].astype(np.int64),
+                points_MD=None if windows.points_MD is None else windows.points_MD[masks],
             )
         )
     return made

@@ -145,7 +145,8 @@ def test_a_window_that_the_teacher_raises_on_costs_its_article_alone(tmp_path: P
         array = np.array(ids, dtype=np.uint32)  # 9999 has no embedding
         block.append(Example(doc_id=doc_id, window=0, input_ids=array, mask_positions=np.array([1]), label_ids=array[1:2]))
     quarantine: dict[str, str] = {}
-    labels = _finish(block, _begin(Windows.of(block), teacher, recipe), teacher, recipe, "t", quarantine)
+    unit = make_plan(Run(recipe=recipe, folder=tmp_path / "run"), {"t": {}}).units[0]
+    labels = _finish(block, _begin(Windows.of(block), teacher, recipe), teacher, recipe, unit, quarantine)
     assert quarantine == {"b": "the teacher failed: index out of range in self"}
     assert labels.finite_M.tolist() == [True, False, False, True]
     alone = teacher.label([block[0], block[3]], recipe)
@@ -211,7 +212,7 @@ def test_a_unit_is_counted_in_beam_metrics(tmp_path: Path) -> None:
     labelled = [label_unit(unit, teacher, teacher_map, recipe) for unit in units]
 
     def build(pipeline: beam.Pipeline) -> None:
-        _ = pipeline | beam.Create(labelled) | beam.ParDo(WriteShard(identity))
+        _ = pipeline | beam.Create(labelled) | beam.ParDo(WriteShard(identity, recipe))
 
     found = run_pipeline(build, []).metrics().query(MetricsFilter().with_namespace("mergedistill.t.en"))
     counters = {metric.key.metric.name: metric.committed for metric in found["counters"]}
@@ -239,7 +240,7 @@ def test_a_teacher_that_another_process_holds(tmp_path: Path) -> None:
     def build(pipeline: beam.Pipeline) -> None:
         handler: Any = SharedTeacher(recipe, "t", teacher_map, identity, threads=1)
         labelled = pipeline | beam.Create([[unit] for unit in units]) | RunInference(handler.with_no_batching())
-        _ = labelled | beam.ParDo(WriteShard(identity))
+        _ = labelled | beam.ParDo(WriteShard(identity, recipe))
 
     run_pipeline(build, [])
     shared = [open_shard(location).read() for location in list_shards(str(tmp_path / "run/predictions"))]
