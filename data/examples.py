@@ -120,20 +120,21 @@ def _mask(
     counters["articles_without_windows"] -= len({places[window][0] for window in used.tolist()})
     if not len(used):
         return
-    window_R = np.repeat(used, settings.maskings)
+    window_R = np.repeat(used, settings.copies)
+    rate_R = np.tile(settings.rates, len(used))
     count_R, width = count_W[window_R], int(count_W.max())
     order_RC = np.full((len(window_R), width), np.iinfo(np.uint64).max, dtype=np.uint64)  # who is masked
     change_RC = np.zeros_like(order_RC)  # what a masked token becomes
     for row, (window, count) in enumerate(zip(window_R.tolist(), count_R.tolist(), strict=True)):
-        bits = random_bits(2 * count, seed, *places[window], row % settings.maskings)
+        bits = random_bits(2 * count, seed, *places[window], row % settings.copies)
         order_RC[row, :count], change_RC[row, :count] = bits[:count], bits[count:]
     if settings.masking == "whole-word":
         chosen_RC = np.zeros(order_RC.shape, dtype=np.bool_)
         for row, (window, count) in enumerate(zip(window_R.tolist(), count_R.tolist(), strict=True)):
             groups = words[candidates[first_W[window] : first_W[window] + count]]
-            chosen_RC[row, select_words(groups, settings.mask_rate, order_RC[row, :count])] = True
+            chosen_RC[row, select_words(groups, rate_R[row], order_RC[row, :count])] = True
     else:
-        chosen_RC = select_tokens(count_R, settings.mask_rate, order_RC)
+        chosen_RC = select_tokens(count_R, rate_R, order_RC)
     row_M, column_M = np.nonzero(chosen_RC)
     masked_R = chosen_RC.sum(axis=1)
     ends_R = np.cumsum(masked_R)
@@ -158,7 +159,7 @@ def _mask(
         doc_id, number = places[window]
         yield Example(
             doc_id=doc_id,
-            window=number * settings.maskings + row % settings.maskings,
+            window=number * settings.copies + row % settings.copies,
             input_ids=corrupted[begin:end],
             mask_positions=positions[first:last],
             label_ids=labels[first:last],

@@ -1,6 +1,7 @@
 """The identity of a shard: what its labels depend on, so that no reader mixes shards that do not belong together.
 
-An identity is a flat dict "field" → JSON scalar. Settings are stored as they are, so that an error can show them; files as their sha256.
+An identity is a flat dict "field" → JSON scalar (or the mask rates, a list). Settings are stored as they are, so that an error can
+show them; files as their sha256.
 Two shards can be read together only if all fields agree, except the teacher's own fields (see `data.shards.check_identity`).
 """
 
@@ -14,7 +15,7 @@ from data.contract import SCHEMA_VERSION
 from data.recipe import Recipe
 from vocab.errors import InputError
 
-Identity: TypeAlias = dict[str, str | int | float]
+Identity: TypeAlias = dict[str, str | int | float | list[float]]
 
 
 def shard_identity(recipe: Recipe, *, dtype: str, union: str, tokenizer: str, weights: str, heldout: bool = False) -> Identity:
@@ -28,6 +29,8 @@ def shard_identity(recipe: Recipe, *, dtype: str, union: str, tokenizer: str, we
     heldout    of the shards of held-out articles, which have the top k whatever predict.selection says
     """
     examples = {f"examples.{key}": value for key, value in recipe.examples.model_dump().items()}
+    if isinstance(recipe.examples.maskings, list):  # a reader wants the number of copies; it is there whatever their rates
+        examples |= {"examples.maskings": recipe.examples.copies, "examples.mask_rate": recipe.examples.rates}
     return {
         "schema_version": SCHEMA_VERSION,
         "top_k": recipe.predict.width(heldout=heldout),

@@ -7,13 +7,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def select_tokens(counts_R: NDArray[np.int64], rate: float, draws_RC: NDArray[np.uint64]) -> NDArray[np.bool_]:
+def select_tokens(
+    counts_R: NDArray[np.int64], rate: float | NDArray[np.float64], draws_RC: NDArray[np.uint64]
+) -> NDArray[np.bool_]:
     """Which candidates of each row are masked [R, C]: those with the smallest draws, `rate` of the row's candidates, at least one.
 
     counts_R   candidates of each row
+    rate       of all rows, or of each
     draws_RC   random bits of each candidate; behind a row's last candidate the largest number
     """
-    wanted_R = np.maximum(1, np.rint(rate * counts_R)).astype(np.int64)
+    wanted_R = np.maximum(1, np.rint(np.multiply(rate, counts_R))).astype(np.int64)
     chosen_RC = np.zeros(draws_RC.shape, dtype=np.bool_)
     first_RC = np.arange(draws_RC.shape[1]) < wanted_R[:, None]
     np.put_along_axis(chosen_RC, np.argsort(draws_RC, axis=1, kind="stable"), first_RC, axis=1)

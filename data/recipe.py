@@ -24,6 +24,7 @@ def check_language(code: str) -> str:
 
 
 Language = Annotated[str, AfterValidator(check_language)]
+Rate = Annotated[float, Field(gt=0, lt=1)]
 Positive = Annotated[int, Field(gt=0, le=1_000_000_000)]  # more would be a slip, and a step of so many tokens never ends
 
 
@@ -75,9 +76,20 @@ class Examples(Section):
     """How articles become masked examples (windows). Part of every shard's identity, with the seed."""
 
     max_length: Annotated[int, Field(ge=8, le=65535)] = 128  # tokens, special tokens included
-    mask_rate: Annotated[float, Field(gt=0, lt=1)] = 0.15  # share of a window's tokens that are masked positions
+    mask_rate: Rate = 0.15  # share of a window's tokens that are masked positions
     masking: Literal["token", "whole-word"] = "token"
-    maskings: Annotated[int, Field(ge=1, le=1000)] = 1  # differently masked copies of each window
+    # Differently masked copies of each window; or the mask rate of each copy, as [0.3, 0.15, 0.05], and then mask_rate is not used.
+    maskings: Annotated[int, Field(ge=1, le=1000)] | Annotated[list[Rate], Field(min_length=1, max_length=1000)] = 1
+
+    @property
+    def rates(self) -> list[float]:
+        """The mask rate of each copy of a window."""
+        return [self.mask_rate] * self.maskings if isinstance(self.maskings, int) else self.maskings
+
+    @property
+    def copies(self) -> int:
+        """Differently masked copies of each window."""
+        return len(self.rates)
 
 
 class Predict(Section):

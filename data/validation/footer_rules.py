@@ -55,6 +55,11 @@ def _are_counts(value: Any) -> bool:
     return isinstance(value, dict) and all(type(count) is int and count >= 0 for count in value.values())
 
 
+def _are_rates(value: Any) -> bool:
+    rates = value if isinstance(value, list) else [value]
+    return bool(rates) and all(type(rate) is float and 0 < rate < 1 for rate in rates)
+
+
 FIELDS: dict[bytes, dict[str, Test]] = {
     IDENTITY_KEY: {
         "schema_version": (
@@ -65,7 +70,9 @@ FIELDS: dict[bytes, dict[str, Test]] = {
         "logits": _setting(Predict, "logits"),
         "dtype": _setting(Predict, "dtype"),
         "seed": _integer(0),
-        **{f"examples.{key}": _setting(Examples, key) for key in Examples.model_fields},
+        **{f"examples.{key}": _setting(Examples, key) for key in Examples.model_fields if key not in ("maskings", "mask_rate")},
+        "examples.maskings": _integer(1),
+        "examples.mask_rate": (_are_rates, "a share of tokens, or one for each masking"),
         "union": _SHA256,
         "teacher.tokenizer": _SHA256,
         "teacher.weights": _SHA256,
@@ -144,6 +151,10 @@ def read_footer(footer: pq.FileMetaData, faults: list[FrameFault]) -> dict[bytes
         for name, (_, expected) in wrong:
             rule = "footer.version" if name == "schema_version" and name in content else "footer.field"
             faults.append((rule, f"{short}.{name}", repr(content[name]) if name in content else "nothing", expected))
+        rates = content.get("examples.mask_rate") if key == IDENTITY_KEY else None
+        if isinstance(rates, list) and len(rates) != content.get("examples.maskings"):
+            wrong.append(("examples.mask_rate", _TEXT))
+            faults.append(("footer.field", f"{short}.examples.mask_rate", f"{len(rates)} rates", "one for each masking"))
         if key == IDENTITY_KEY and content.get("selection", "sampled") != "sampled":
             wrong.append(("selection", _TEXT))
             faults.append(("footer.field", f"{short}.selection", repr(content["selection"]), "'sampled', or no such field (top k)"))

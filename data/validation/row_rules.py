@@ -27,7 +27,7 @@ class Limits:
     sampled: bool  # whether they were drawn, and the logits are the logarithms of their shares
     in_steps: bool  # whether the top-k logits are rounded to 8-bit levels
     max_length: int  # tokens of a window, special tokens included
-    mask_rate: float
+    mask_rates: tuple[float, ...]  # of each copy of a window
     whole_word: bool
     complete: bool  # every piece of the teacher is in the union: then each token can be masked that is no special token
     union_size: int | None  # number of ids of the union that the teacher knows; None: not checked
@@ -48,7 +48,7 @@ def check_rows(table: pa.Table, first_row: int, limits: Limits) -> Iterator[Find
     yield from _check_masks(tokens, masks)
     special, hidden = _inner_special(tokens, masks)
     yield from _check_tokens(tokens, special, hidden, limits)
-    yield from _check_share(tokens, masks, special[~hidden], limits)
+    yield from _check_share(tokens, masks, special[~hidden], table["window"].to_numpy(), limits)
     aligned = np.ones(table.num_rows, dtype=np.bool_)
     for name, width in (("label_ids", 1), ("label_logits", 1), ("topk_ids", limits.top_k), ("topk_logits", limits.top_k)):
         lengths = list_of(table, name, numbers).lengths
@@ -132,7 +132,9 @@ def _check_tokens(tokens: ListColumn, special: NDArray[np.int64], hidden: NDArra
     yield from check_union("input_ids", tokens, limits.union_size)
 
 
-def _check_share(tokens: ListColumn, masks: ListColumn, fixed_tokens: NDArray[np.int64], limits: Limits) -> Iterator[Finding]:
+def _check_share(
+    tokens: ListColumn, masks: ListColumn, fixed_tokens: NDArray[np.int64], window_R: NDArray[np.int32], limits: Limits
+) -> Iterator[Finding]:
     """Check the share of masked tokens. Not for whole words, because the first word can fill its window.
 
     If the union lacks pieces of the teacher, some tokens spell such a piece. They cannot be masked, and nothing in a row shows them.
@@ -140,7 +142,8 @@ def _check_share(tokens: ListColumn, masks: ListColumn, fixed_tokens: NDArray[np
     if limits.whole_word:
         return
     fixed = np.bincount(tokens.row(fixed_tokens), minlength=len(tokens.lengths))
-    most = np.maximum(1, np.rint(limits.mask_rate * (tokens.lengths - 2 - fixed)))
+    rate_R = np.array(limits.mask_rates)[window_R % len(limits.mask_rates)]
+    most = np.maximum(1, np.rint(rate_R * (tokens.lengths - 2 - fixed)))
     judged = (tokens.lengths >= 3) & (tokens.lengths <= limits.max_length) & (masks.lengths > 0)  # other rules name the others
     wrong = (masks.lengths != most) if limits.complete else (masks.lengths > most)
     yield from finding(
@@ -148,7 +151,7 @@ def _check_share(tokens: ListColumn, masks: ListColumn, fixed_tokens: NDArray[np
         tokens.numbers,
         np.flatnonzero(wrong & judged),
         lambda r: f"{masks.lengths[r]} of {tokens.lengths[r] - 2 - fixed[r]} tokens that can be masked",
-        f"examples.mask_rate {limits.mask_rate:g} of them, rounded, or one",
+        f"examples.mask_rate {', '.join(f'{rate:g}' for rate in limits.mask_rates)} of them, rounded, or one",
     )
 
 

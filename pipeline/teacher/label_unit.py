@@ -97,7 +97,7 @@ def label_unit(
     finally:
         ahead.close()
     table, tokens = pa.concat_tables(tables).combine_chunks(), np.array(lengths)
-    gold, labels = _set_aside(table, concatenate(parts), tokens, recipe.examples.maskings, quarantine, counters)
+    gold, labels = _set_aside(table, concatenate(parts), tokens, recipe.examples.copies, quarantine, counters)
     if reason := _common_reason(table["doc_id"].to_pylist(), tokens, quarantine):
         raise InputError(f"{unit.corpus}: teacher '{unit.teacher}' {reason}")
     if len(quarantine) > math.ceil(recipe.predict.max_quarantined * counters["articles"]):
