@@ -133,18 +133,24 @@ def main(log_level: str) -> None:
 @click.option("--out", type=LOCAL_FOLDER, default=Path("runs/demo"), show_default=True, metavar="RUN")
 @click.option("--quick", is_flag=True, help="Few steps: shows that everything works, not how well.")
 def demo(out: Path, quick: bool) -> None:
-    """Run everything on the bundled sample: four small teachers, two students, and a table that compares them.
+    """Run everything on the bundled sample: four small teachers, four students, and tables that compare them.
 
     Each step is a command of this program. It is printed before it runs.
 
     \b
     Example:  mergedistill demo
     """
-    from data.demo import commands, start_folder
+    from data.demo import LABELS, WAYS, commands, comparison, start_folder
+    from student.heldout import read_heldout
+    from student.training.metrics import read_rows
 
     start_folder(out)
     for command in commands(out, quick=quick):
         _call(*command)
+    scores = {name: read_heldout(out / name) for name in (way + labels for way in WAYS for labels in LABELS.values())}
+    steps = read_rows(out / "student")[-1]["step"]
+    click.echo()
+    _print(comparison({name: heldout.mean_rdt for name, heldout in scores.items() if heldout}, steps), False)
 
 
 @main.command(cls=BeamCommand)

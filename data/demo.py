@@ -1,11 +1,12 @@
 """The demo: the commands that run everything on the bundled sample, and the recipe that they use."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from data.atomic import write_text
 from data.recipe_file import load_recipe
+from data.table import Column, Table, Value
 from vocab.errors import InputError
 
 HERE = Path(__file__).parent
@@ -13,6 +14,13 @@ MARKER = ".mergedistill-demo"  # only a folder that holds this file is ever remo
 TEACHER = ["--vocab-size", "4000", "--hidden-size", "128", "--tokens-per-batch", "2048"]
 STEPS = 500  # of each teacher
 QUICK_STEPS = 60  # of each teacher and student with --quick
+# The students: the recipe's own way, and the paper's. Each with both labels; the name of a student is that of its way and its labels.
+WAYS = {
+    "student": {},
+    "paper": {"student.initialise": "random", "train.tail": "renormalise", "train.gold_start": "0"},
+}
+BEGINNINGS = {"student": "from its teachers", "paper": "at random, as the paper's"}
+LABELS = {"gold+teacher": "", "gold": "-gold"}
 
 
 def start_folder(out: Path) -> None:
@@ -42,7 +50,22 @@ def commands(out: Path, *, quick: bool) -> Iterator[list[str]]:
     short = ["--set", f"train.steps={QUICK_STEPS}", "--set", "train.warmup_steps=10"] if quick else []
     run = [str(out / "recipe.toml"), "--out", str(out), *short]
     yield ["run", *run]
-    yield ["train", *run, "--student", "student-gold", "--set", "train.labels=gold"]
+    for way, settings in WAYS.items():
+        for labels, name in LABELS.items():
+            if way + name != "student":  # `run` trained it
+                yield ["train", *run, "--student", way + name, *_sets({**settings, "train.labels": labels})]
+
+
+def comparison(mean_rdt: Mapping[str, float | None], steps: int) -> Table:
+    """The ways to begin a student and its labels, against each other, by the mean RDT of the demo's students."""
+    rows: list[list[Value]] = [[BEGINNINGS[way], *(mean_rdt.get(way + name) for name in LABELS.values())] for way in WAYS]
+    note = f"Mean RDT in percent; {steps:,} steps each, on the same articles."
+    columns = [Column("student begins"), *(Column(heading, "+.1f") for heading in ("gold + teacher", "gold alone"))]
+    return Table(title="Ways to train a student", columns=columns, rows=rows, notes=[note])
+
+
+def _sets(settings: Mapping[str, str]) -> list[str]:
+    return [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
 
 
 def sample_dump(language: str, split: str) -> str:

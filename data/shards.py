@@ -51,8 +51,13 @@ class Shard:
 class UnreadableShard(InputError):
     """A file that should be a shard and is not Parquet. `reason` is the message of the Parquet reader."""
 
-    def __init__(self, location: str, reason: str) -> None:
-        super().__init__(f"{location}: cannot be read as Parquet ({reason}); remove it and run `mergedistill predict` again")
+    def __init__(self, location: str, reason: str, *, gone: bool = False) -> None:
+        super().__init__(
+            f"{location}: is no longer there; expected the file that was found at the start: put it back, or run `mergedistill predict` "
+            "again, which computes it"
+            if gone
+            else f"{location}: cannot be read as Parquet ({reason}); remove it and run `mergedistill predict` again"
+        )
         self.reason = reason
 
 
@@ -122,7 +127,8 @@ def open_shard(location: str) -> pq.ParquetFile:
         far = "://" in location
         return pq.ParquetFile(filesystem.open_input_file(path), page_checksum_verification=True, pre_buffer=far)
     except (pa.ArrowInvalid, OSError) as error:
-        raise storage_fault(location, error) or UnreadableShard(location, first_line(error)) from None
+        gone = isinstance(error, FileNotFoundError)
+        raise storage_fault(location, error) or UnreadableShard(location, first_line(error), gone=gone) from None
 
 
 def read_shard(location: str) -> Shard:

@@ -24,6 +24,8 @@ from student.training.rows import read_row_group
 from vocab.errors import InputError
 
 FILE = "heldout.json"
+_WIDE = 8  # columns of languages that a table of students shows
+_NOTE = "RDT: relative deviation from the teacher, of accuracy, in percent; positive means that the student is better."
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -164,7 +166,40 @@ def _score(language: str, teacher: str, sums: Any, with_teacher: bool) -> Score:
 
 
 def score_table(students: Mapping[str, Heldout]) -> Table:
-    """Students next to their teachers, all scored on the same rows: a row for each language and teacher, and a row of means."""
+    """Students next to their teachers, all scored on the same rows.
+
+    One or two students: a row for each language and teacher, and a row of means. More students: a row for each of them.
+    """
+    return _by_language(students) if len(students) <= 2 else _by_student(students)
+
+
+def _by_student(students: Mapping[str, Heldout]) -> Table:
+    """The teachers' means, then each student: its means, and its RDT in each language, if these fit on a screen."""
+    first = next(iter(students.values()))
+    pairs = [(score.language, score.teacher) for score in first.scores]
+    several = len({language for language, _ in pairs}) < len(pairs)
+    shown = pairs if len(pairs) <= _WIDE else []
+    headings = [f"{language} ({teacher})" if several else language for language, teacher in shown]
+    columns = [
+        Column("student"),
+        Column("loss", ".3f"),
+        Column("accuracy", ".1%"),
+        Column("RDT %", "+.1f", key="rdt"),
+        *(Column(heading, "+.1f", key=f"rdt_{'_'.join(pair)}") for heading, pair in zip(headings, shown, strict=True)),
+    ]
+
+    def mean(values: Sequence[float | None]) -> float | None:
+        return _mean_of_languages([(pair[0], value) for pair, value in zip(pairs, values, strict=True) if value is not None])
+
+    teachers = [mean([getattr(score, f"teacher_{name}") for score in first.scores]) for name in ("loss", "accuracy")]
+    rows: list[list[Value]] = [["the teachers", *teachers, None, *[None] * len(shown)]]
+    for name, heldout in students.items():
+        accuracy = mean([score.student_accuracy for score in heldout.scores])
+        rows.append([name, heldout.mean_loss, accuracy, heldout.mean_rdt, *(score.rdt for score in heldout.scores if shown)])
+    return Table(title="Held-out scores", columns=columns, rows=rows, notes=[_NOTE])
+
+
+def _by_language(students: Mapping[str, Heldout]) -> Table:
     columns = [Column("held-out", key="language"), Column("positions", ",d")]
     for name in ("teacher", *students):
         columns += [Column(f"{name} loss", ".3f"), Column("accuracy", ".1%", key=f"{name} accuracy".replace(" ", "_"))]
@@ -178,5 +213,4 @@ def score_table(students: Mapping[str, Heldout]) -> Table:
         rows.append([*row, *(score.rdt for score in scores)])
     if rows:
         rows.append(["mean", *[None] * (3 + 2 * len(students)), *(heldout.mean_rdt for heldout in students.values())])
-    note = "RDT: relative deviation from the teacher, of accuracy, in percent; positive means that the student is better."
-    return Table(title="Held-out scores", columns=columns, rows=rows, notes=[note])
+    return Table(title="Held-out scores", columns=columns, rows=rows, notes=[_NOTE])

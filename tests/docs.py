@@ -11,7 +11,10 @@ from cli import main
 from tests.support.paths import ROOT
 
 README = ROOT / "README.md"
-DEMO_TABLE = re.compile(r"^held-out .*\n(?:.*\n)*?RDT: .*$", re.MULTILINE)
+DEMO_TABLES = (
+    re.compile(r"^student  .*\n(?:.*\n)*?RDT: .*$", re.MULTILINE),
+    re.compile(r"^student begins  .*\n(?:.*\n)*?Mean RDT .*$", re.MULTILINE),
+)
 
 
 def commands_table() -> str:
@@ -21,11 +24,11 @@ def commands_table() -> str:
 
 
 def demo_table(output: str) -> str:
-    """The last table of scores in the output of the demo."""
-    found = DEMO_TABLE.findall(output)
-    if not found:
+    """The last table of scores in the output of the demo, and the one that compares the ways."""
+    found = [table.findall(output) for table in DEMO_TABLES]
+    if not all(found):
         raise SystemExit("found no table of held-out scores; expected the output of a finished `mergedistill demo`")
-    return f"```text\n{found[-1]}\n```"
+    return "```text\n" + "\n\n".join(tables[-1] for tables in found) + "\n```"
 
 
 def section(text: str, name: str) -> str:

@@ -1,6 +1,5 @@
-"""Training that was killed, resumed, or run in two processes; checkpoints that are damaged, foreign or cannot be written."""
+"""Training that was killed and resumed; checkpoints that are damaged, foreign or cannot be written."""
 
-import json
 import os
 import resource
 import shutil
@@ -176,27 +175,3 @@ def test_a_full_disk_leaves_the_earlier_checkpoint(run: Path, whole: Path, tmp_p
     assert not list((out / "checkpoints").glob(".*"))
     fit(run, out, resume=True)
     assert_same_rows(out, whole)
-
-
-def test_two_processes_train_one_student_and_resume(run: Path, tmp_path: Path) -> None:
-    script = tmp_path / "two.py"
-    script.write_text(
-        f"import sys; sys.path[:0] = {[str(ROOT)]!r}\n"
-        "from pathlib import Path\nfrom tests.support.training import fit\n"
-        f"fit(Path({str(run)!r}), Path(sys.argv[1]), resume='--resume' in sys.argv)\n"
-    )
-
-    def launch(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script), *arguments]
-        return subprocess.run(command, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=600)
-
-    done = launch(str(tmp_path / "two"))
-    assert done.returncode == 0, done.stderr
-    out = shutil.copytree(tmp_path / "two", tmp_path / "resumed")
-    (out / "model.safetensors").unlink()
-    assert len(json.loads((list_checkpoints(out)[-1] / "state.json").read_text())["positions"]) == 2
-    done = launch(str(out), "--resume")
-    assert done.returncode == 0, done.stderr
-    assert_same_rows(out, tmp_path / "two")
-    with pytest.raises(InputError, match="processes: found 2, expected 1"):
-        fit(run, tmp_path / "two", resume=True)

@@ -113,3 +113,10 @@ def test_sound_rows_pass_as_they_are(folder: Path) -> None:
     gold = read_row_group(shard, 0, COLUMNS[:3], V)
     assert gold.num_rows == 16
     assert np.diff(gold["label_ids"].chunk(0).offsets.to_numpy()).min() >= 1
+
+
+def test_a_shard_that_vanished_while_training(folder: Path) -> None:
+    (shard,) = read_shards(list_shards(str(folder / "predictions")))
+    Path(shard.location).unlink()
+    with pytest.raises(InputError, match="is no longer there; expected the file that was found at the start: put it back"):
+        read_row_group(shard, 0, COLUMNS, V)
