@@ -3,7 +3,7 @@
 import glob
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, StringConstraints, field_validator, model_validator
 
@@ -23,6 +23,7 @@ def check_language(code: str) -> str:
     return code
 
 
+Precision: TypeAlias = Literal["auto", "float32", "tf32", "bfloat16"]
 Language = Annotated[str, AfterValidator(check_language)]
 Rate = Annotated[float, Field(gt=0, lt=1)]
 Positive = Annotated[int, Field(gt=0, le=1_000_000_000)]  # more would be a slip, and a step of so many tokens never ends
@@ -189,7 +190,8 @@ class Train(Section):
     # Of several teachers of a language: rows from each, or only from the better one of an article or of the language.
     teacher_choice: Literal["all", "best-article", "best-language"] = "all"
     sampling_alpha: Annotated[float, Field(ge=0, le=1)] = 0.7  # languages are drawn with p ∝ n^alpha
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"  # of matrix products; auto: bfloat16 where the hardware has it
+    # Of matrix products. auto: bfloat16 where the hardware has it; tf32: float32 that NVIDIA's cards multiply faster, with 10 bits.
+    precision: Precision = "auto"
     compile: bool = False  # compile the student's layers: up to a minute at the start, then faster steps on a GPU
     log_steps: Positive = 50  # steps between two rows of metrics.jsonl
     checkpoint_steps: Positive = 1000

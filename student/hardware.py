@@ -4,12 +4,13 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from accelerate import Accelerator
 
 from data.processor import bfloat16_unit
+from data.recipe import Precision
 from vocab.errors import InputError
 from vocab.notices import say_once
 
@@ -32,8 +33,13 @@ def open_accelerator(*, trackers: Sequence[str] = (), folder: Path | None = None
     return accelerator
 
 
-def use_bfloat16(precision: Literal["auto", "float32", "bfloat16"], device: torch.device) -> bool:
-    """Whether matrix products run in bfloat16. auto: where the hardware multiplies it, else float32. The choice is said once."""
+def use_bfloat16(precision: Precision, device: torch.device) -> bool:
+    """Whether matrix products run in bfloat16. auto: where the hardware multiplies it, else float32. The choice is said once.
+
+    It also sets how an NVIDIA card multiplies float32, for the whole process.
+    """
+    if device.type == "cuda":
+        torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
     if precision != "auto":
         return precision == "bfloat16"
     if device.type == "cuda":
@@ -52,7 +58,7 @@ def exact_dtype(device: torch.device) -> torch.dtype:
     return torch.float32 if device.type == "mps" else torch.float64
 
 
-def autocast(precision: Literal["auto", "float32", "bfloat16"], device: torch.device) -> torch.autocast:
+def autocast(precision: Precision, device: torch.device) -> torch.autocast:
     """The context in which a model's forward pass runs."""
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=use_bfloat16(precision, device))
 

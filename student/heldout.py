@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby, pairwise
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from data.atomic import write_text
 from data.progress import each
+from data.recipe import Precision
 from data.shards import Shard
 from data.table import Column, Table, Value
 from student.measures import POSITIONS, means, measure
@@ -66,7 +67,7 @@ def score(
     shards: Sequence[Shard],
     *,
     tokens_per_batch: int = 16_384,
-    precision: Literal["auto", "float32", "bfloat16"] = "float32",
+    precision: Precision = "float32",
     progress: bool = False,
 ) -> Heldout:
     """Score a masked LM over the union vocabulary on held-out shards, row group by row group.

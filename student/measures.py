@@ -3,13 +3,14 @@
 Legend: M masked positions, m positions of a block, H hidden size, V vocabulary, K top-k labels a position.
 """
 
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from data.recipe import Precision
 from student.hardware import autocast
 from student.training.batch import Batch
 from student.training.block_gradient import teacher_target
@@ -21,7 +22,7 @@ POSITIONS, LOSS, CORRECT, TEACHER_LOSS, TEACHER_CORRECT, KL, MASS, TEACHER_MASS 
 
 
 @torch.inference_mode()
-def measure(model: nn.Module, batch: Batch, precision: Literal["auto", "float32", "bfloat16"]) -> NDArray[np.float64]:
+def measure(model: nn.Module, batch: Batch, precision: Precision) -> NDArray[np.float64]:
     """The eight sums of one batch, on the model's device. Those of a teacher are 0 without its labels.
 
     Losses and the divergence are in nats. See `divergence` for the last three.

@@ -16,7 +16,7 @@ from data.recipe import Recipe, Student
 from data.recipe_file import load_recipe
 from data.run import Run
 from data.shards import Shard, leaf, list_shards, open_shard, read_shards, write_shard
-from student.heldout import Score, mean_rdt, relative_deviation, score
+from student.heldout import Heldout, Score, mean_rdt, relative_deviation, score, score_table
 from student.model import new_student
 from student.train_student import evaluate_student, student_table, train_student
 from tests.support.factories import two_language_recipe
@@ -246,3 +246,29 @@ def test_a_cache_that_predict_has_not_finished_is_refused(recipe: Recipe, run: P
     (run / "predictions/_manifest.json").unlink()
     with pytest.raises(InputError, match=r"found no _manifest\.json"):
         train_student(Run(recipe=recipe, folder=run), progress=False)
+
+
+def test_many_students_have_a_row_each() -> None:
+    def heldout(accuracies: dict[str, float]) -> Heldout:
+        scores = tuple(
+            Score(
+                language=language,
+                teacher="t",
+                positions=10,
+                student_loss=2.0 + accuracy,
+                student_accuracy=accuracy,
+                teacher_loss=1.0,
+                teacher_accuracy=0.5,
+                rdt=relative_deviation(accuracy, 0.5),
+            )
+            for language, accuracy in accuracies.items()
+        )
+        return Heldout(scores=scores, mean_rdt=mean_rdt(scores))
+
+    students = {name: heldout({"de": value, "en": value / 2}) for name, value in (("one", 0.5), ("two", 0.4), ("three", 0.6))}
+    made = score_table(students)
+    assert [column.name for column in made.columns] == ["student", "loss", "accuracy", "rdt", "rdt_de_t", "rdt_en_t"]
+    assert made.rows[0] == ["the teachers", 1.0, 0.5, None, None, None]
+    assert made.rows[2] == ["two", pytest.approx(2.3), pytest.approx(0.3), *map(pytest.approx, (-40.0, -20.0, -60.0))]
+    wide = {f"{name}{index}": heldout({f"l{i}": 0.5 for i in range(9)}) for index, name in enumerate(students)}
+    assert all(len(row) == len(score_table(wide).columns) == 4 for row in score_table(wide).rows)

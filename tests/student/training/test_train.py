@@ -189,3 +189,9 @@ def test_biases_and_normalisations_do_not_decay() -> None:
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     assert all(names[id(parameter)].endswith("weight") for parameter in decayed["params"])
     assert all("LayerNorm" in names[id(parameter)] or "bias" in names[id(parameter)] for parameter in plain["params"])
+
+
+def test_tf32_is_float32_where_there_is_no_card(run: Path, tmp_path: Path) -> None:
+    fit(run, tmp_path / "exact", steps=6, precision="float32")
+    fit(run, tmp_path / "tf32", steps=6, precision="tf32")
+    assert_same_rows(tmp_path / "tf32", tmp_path / "exact")
