@@ -5,7 +5,7 @@ from pathlib import Path
 from huggingface_hub import ModelCard, ModelCardData
 
 from data.atomic import write_text
-from data.recipe import Teacher
+from data.recipe import Student, Teacher
 from data.run import Run
 from data.table import Table
 
@@ -35,7 +35,7 @@ def write_card(run: Run, name: str, scores: Table | None) -> None:
         f"# {recipe.name}: {name}",
         "",
         f"A masked language model, trained on {labels} by [MergeDistill](https://arxiv.org/abs/2106.02834) (Khanuja, Johnson and Talukdar, "
-        "2021): one student over the union of its teachers' vocabularies.",
+        "2021): one student over the union of its teachers' vocabularies." + _beginning(recipe.student),
         "",
         "## Teachers",
         "",
@@ -76,6 +76,14 @@ def write_card(run: Run, name: str, scores: Table | None) -> None:
         "```",
     ]
     write_text(folder / CARD, "\n".join(lines) + "\n")
+
+
+def _beginning(student: Student) -> str:
+    """What the student took from its teachers before it was trained."""
+    if student.initialise == "random":
+        return " It began with random weights."
+    layers = f", and its layers from `{student.teacher_of_layers}`" if student.teacher_of_layers else ""
+    return f" Before it was trained, the rows of its vocabulary were taken from its teachers' weights{layers}."
 
 
 def licence(teacher: Teacher, base: Path) -> str:

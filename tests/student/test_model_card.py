@@ -40,6 +40,16 @@ def test_the_card(run: Run) -> None:
     assert "| bert-de | `teachers/de` | de | not stated |" in card.text
     assert "nothing was scored" in card.text
     assert "steps = 3" in card.text.split("```toml")[1]
+    assert "It began with random weights." in card.text
+
+
+def test_the_card_says_what_came_from_the_teachers(run: Run) -> None:
+    content = run.recipe.model_dump()
+    content["student"] |= {"architecture": "bert", "hidden_size": 32, "intermediate_size": 64, "initialise": "teacher:bert-en"}
+    begun = Run(recipe=parse_recipe(content, folder=run.recipe.folder), folder=run.folder)
+    student_table(begun, train_student(begun, "begun", progress=False))
+    text = ModelCard.load(begun.student("begun") / CARD).text
+    assert "the rows of its vocabulary were taken from its teachers' weights, and its layers from `bert-en`." in text
 
 
 def test_licences(run: Run, tmp_path: Path) -> None:
