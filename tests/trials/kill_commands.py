@@ -22,9 +22,10 @@ from pathlib import Path
 from typing import Any
 
 from data.recipe_file import save_recipe
+from student.training.evaluation import FILE as EVALUATIONS
 from student.training.metrics import read_rows
 from tests.support.engines.launches import COMMAND
-from tests.support.factories import articles, two_language_recipe
+from tests.support.factories import article_shard, articles, two_language_recipe
 
 LEFT_BEHIND = ("*.partial", ".staging-*", ".*.old", ".*.work")
 TIMES = {"seconds", "tokens_per_second", "waited", "interval_seconds"}
@@ -49,8 +50,10 @@ def bytes_of(folder: Path) -> dict[str, str]:
     }
 
 
-def losses_of(folder: Path) -> list[tuple[int, float]]:
-    return [(row["step"], round(row["loss"], 4)) for row in read_rows(folder)]
+def losses_of(folder: Path) -> list[list[float]]:
+    """The losses of the steps, and those of the looks at held-out articles."""
+    looks = [[row["step"], round(row["mean_loss"], 6)] for row in read_rows(folder, EVALUATIONS)]
+    return [[row["step"], round(row["loss"], 6)] for row in read_rows(folder)] + looks
 
 
 def said(folder: Path) -> str:
@@ -73,7 +76,19 @@ COMMANDS = {
     "estimate": Command(["estimate", "recipe.toml", "--out", "run", "--rate", "1"], [], said, ""),
     "audit": Command(["audit", "recipe.toml", "--out", "run"], [], said, ""),
     "train": Command(
-        ["train", "recipe.toml", "--out", "run", "--student", "made", "--set", "train.steps=300"],
+        [
+            "train",
+            "recipe.toml",
+            "--out",
+            "run",
+            "--student",
+            "made",
+            "--set",
+            "train.steps=300",
+            "--set",
+            "train.checkpoint_steps=20",
+        ]
+        + ["--set", "train.eval_steps=30", "--set", 'train.trackers=["tensorboard"]'],
         ["--resume"],
         lambda run: losses_of(run / "made"),
         "run/made",
@@ -134,7 +149,10 @@ def main() -> int:
     print("| --- | --- | --- | --- | --- |")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        save_recipe(two_language_recipe(folder), folder / "recipe.toml")
+        heldout = {language: f"heldout/{language}.parquet" for language in ("en", "de")}
+        for language, place in heldout.items():
+            article_shard(folder / place, [f"{text} ." for text in articles(language, 9)])
+        save_recipe(two_language_recipe(folder, heldout=heldout), folder / "recipe.toml")
         (folder / "many.txt").write_text("\n\n".join(f"{text} {index}" for index, text in enumerate(articles("en", 20_000))))
         for arguments in (["vocab"], ["predict"]):
             subprocess.run([*COMMAND, *arguments, "recipe.toml", "--out", "run"], cwd=folder, check=True, capture_output=True)
