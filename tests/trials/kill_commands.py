@@ -28,6 +28,11 @@ from tests.support.engines.launches import COMMAND
 from tests.support.factories import article_shard, articles, two_language_recipe
 
 LEFT_BEHIND = ("*.partial", ".staging-*", ".*.old", ".*.work")
+TRAIN = [
+    part
+    for setting in ("steps=300", "checkpoint_steps=20", "eval_steps=30", 'trackers=["tensorboard"]')
+    for part in ("--set", f"train.{setting}")
+]
 TIMES = {"seconds", "tokens_per_second", "waited", "interval_seconds"}
 
 
@@ -76,19 +81,7 @@ COMMANDS = {
     "estimate": Command(["estimate", "recipe.toml", "--out", "run", "--rate", "1"], [], said, ""),
     "audit": Command(["audit", "recipe.toml", "--out", "run"], [], said, ""),
     "train": Command(
-        [
-            "train",
-            "recipe.toml",
-            "--out",
-            "run",
-            "--student",
-            "made",
-            "--set",
-            "train.steps=300",
-            "--set",
-            "train.checkpoint_steps=20",
-        ]
-        + ["--set", "train.eval_steps=30", "--set", 'train.trackers=["tensorboard"]'],
+        ["train", "recipe.toml", "--out", "run", "--student", "made", *TRAIN],
         ["--resume"],
         lambda run: losses_of(run / "made"),
         "run/made",
