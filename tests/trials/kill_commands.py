@@ -33,7 +33,6 @@ TRAIN = [
     for setting in ("steps=300", "checkpoint_steps=20", "eval_steps=30", 'trackers=["tensorboard"]')
     for part in ("--set", f"train.{setting}")
 ]
-TIMES = {"seconds", "tokens_per_second", "waited", "interval_seconds"}
 
 
 @dataclass(frozen=True)
