@@ -24,7 +24,7 @@ from student.predictions import student_shards
 from student.training.checkpoint import list_checkpoints
 from student.training.evaluation import BEST, Evaluate, best_look
 from student.training.memory import MICROBATCH
-from student.training.output import is_finished
+from student.training.output import is_finished, refuse_existing
 from student.training.teacher_choice import choose_rows
 from student.training.train import TrainResult, train
 from vocab.errors import InputError
@@ -40,6 +40,8 @@ def train_student(run: Run, name: str = "student", *, resume: bool = False, prog
     if name in (PREDICTIONS, HELDOUT, run.vocabulary.name) or "/" in name or name.startswith("."):
         raise InputError(f"student name '{name}': expected the name of a folder of its own below {run.folder}, as 'student'")
     recipe, out = run.recipe, run.student(name)
+    if not resume:
+        refuse_existing(out)  # before teachers are loaded
     union = load_union(run.vocabulary)
     shards = student_shards(run, PREDICTIONS, union)
     model = _begin(run, name, union, shards, resume=resume)

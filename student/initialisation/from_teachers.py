@@ -64,7 +64,7 @@ def initialise(model: Any, run: Run, union: Union, weights: Mapping[str, str]) -
     if head.weight is not rows:
         fill(head.weight, tables["head"], union, generator)
     if head.bias is not None and tables["bias"]:
-        fill(head.bias[:, None], _same_mean(tables["bias"]), union, generator)
+        fill(head.bias[:, None], _same_mean(tables["bias"]), union, generator, turn=False)
     text = (
         f"{counts.copied:,} rows of the vocabulary are copied, {counts.averaged:,} averaged over the teachers that have the piece"
     )
@@ -76,13 +76,16 @@ def initialise(model: Any, run: Run, union: Union, weights: Mapping[str, str]) -
 
 
 @torch.no_grad()
-def fill(target_VH: Tensor, parts: list[TeacherRows], union: Union, generator: torch.Generator) -> Counts:
-    """Write the rows of the union into a table of the student. The first part with the student's width gives the space of all."""
+def fill(target_VH: Tensor, parts: list[TeacherRows], union: Union, generator: torch.Generator, *, turn: bool = True) -> Counts:
+    """Write the rows of the union into a table of the student. The first part with the student's width gives the space of all.
+
+    turn: whether the rows of the other parts are turned into it. Biases are not: a number has no direction.
+    """
     width = target_VH.shape[1]
     reference = next((part for part in parts if part.rows.shape[1] == width), None)
     if reference is None:
         reference = project(parts[0], TeacherRows(teacher="", ids=parts[0].ids[:0], rows=torch.zeros(0, width)))
-    turned = [reference if part.teacher == reference.teacher else project(part, reference) for part in parts]
+    turned = [reference if part.teacher == reference.teacher else project(part, reference) for part in parts] if turn else parts
     rows_VH, count_V = average(turned, union.size)
     present_V = count_V > 0
     target_VH.copy_(draw_missing(rows_VH, present_V, union.pieces, generator))

@@ -28,16 +28,21 @@ def open_output(out: Path, identity: Mapping[str, Any], *, resume: bool) -> None
 
     Raises InputError without `resume` for a folder that is not empty, and with `resume` for the folder of another student or recipe.
     """
-    if out.exists() and not out.is_dir():
-        raise InputError(f"{out}: found a file; expected a folder, or none: choose another name")
     file = out / IDENTITY
     if resume and file.exists():
         check_same_student(out, read_state_file(file), identity)
         return
-    if out.exists() and any(out.iterdir()):
-        advice = "continue with --resume, or choose" if file.exists() else "choose"
-        raise InputError(f"{out}: found a folder that is not empty; {advice} another --student name, or remove the folder")
+    refuse_existing(out)
     write_text(file, json.dumps(dict(identity), indent=2) + "\n")
+
+
+def refuse_existing(out: Path) -> None:
+    """Raise InputError unless the folder is new or empty."""
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out}: found a file; expected a folder, or none: choose another name")
+    if out.exists() and any(out.iterdir()):
+        advice = "continue with --resume, or choose" if (out / IDENTITY).exists() else "choose"
+        raise InputError(f"{out}: found a folder that is not empty; {advice} another --student name, or remove the folder")
 
 
 def finish_output(out: Path, model: Any, tokenizer: Path) -> None:

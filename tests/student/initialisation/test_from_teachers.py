@@ -22,6 +22,7 @@ from tests.support.runs import build_union, changed
 from vocab.errors import InputError
 from vocab.folder import load_map, load_union
 from vocab.roles import UNION_ROLES
+from vocab.teacher_vocabulary import read_teacher
 
 SHAPE = {"architecture": "bert", "layers": 1, "hidden_size": 32, "heads": 2, "intermediate_size": 64, "dropout": 0.0}
 
@@ -67,6 +68,41 @@ def test_rows_are_those_of_the_only_teacher_that_has_the_piece(predicted: tuple[
     assert sum(counted[:2]) == len(rows)
     assert said.endswith("1 layers are those of 'bert-en'")
     torch.testing.assert_close(model.bert.encoder.layer[0].output.dense.weight, teacher.bert.encoder.layer[0].output.dense.weight)
+
+
+def test_biases_are_averaged_and_not_turned(predicted: tuple[Recipe, Path]) -> None:
+    """A softmax does not see a constant: before the mean, each teacher's biases get the mean of the leader's."""
+    recipe, folder = predicted
+    model, _ = begun(recipe, folder, "teacher:bert-de")
+    expected: dict[int, list[float]] = {}
+    leader = None
+    for name, place in (("bert-de", "teachers/de"), ("bert-en", "teachers/en")):
+        teacher = AutoModelForMaskedLM.from_pretrained(recipe.folder / place)
+        bias = torch.arange(len(teacher.cls.predictions.bias)) / 10.0 - (3.0 if name == "bert-en" else 0.0)
+        teacher.cls.predictions.decoder.bias.data.copy_(bias)
+        teacher.save_pretrained(folder / "biased" / place)
+        found = load_map(folder / "vocab", name)
+        roles = read_teacher(recipe.folder / place, name).roles
+        ids = {int(row): int(found.union_ids[row]) for row in found.predictable.nonzero()[0]} | dict(
+            zip(roles, UNION_ROLES, strict=True)
+        )
+        by_piece: dict[int, list[float]] = {}
+        for row, piece in ids.items():
+            by_piece.setdefault(piece, []).append(float(bias[row]))
+        means = {piece: sum(values) / len(values) for piece, values in by_piece.items()}
+        middle = sum(means.values()) / len(means)
+        leader = middle if leader is None else leader
+        for piece, value in means.items():
+            expected.setdefault(piece, []).append(value - middle + leader)
+    biased = changed(
+        recipe,
+        teachers=[
+            one | {"model": f"{folder}/biased/{one['model']}", "tokenizer": one["model"]} for one in recipe.model_dump()["teachers"]
+        ],
+    )
+    model, _ = begun(biased, folder, "teacher:bert-de")
+    for piece, values in expected.items():
+        assert model.get_output_embeddings().bias[piece].item() == pytest.approx(sum(values) / len(values), abs=1e-4)
 
 
 def test_special_tokens_by_role(predicted: tuple[Recipe, Path]) -> None:
