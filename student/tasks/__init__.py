@@ -1,0 +1,1 @@
+"""The paper's tasks: scores, as the field measures them."""
