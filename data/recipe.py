@@ -5,7 +5,17 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, StringConstraints, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
 
 from vocab.errors import InputError
 
@@ -148,7 +158,7 @@ class Student(Section):
     @classmethod
     def _known_beginning(cls, how: str) -> str:
         if how not in ("random", "teachers") and not how.startswith("teacher:"):
-            raise ValueError(f'found \'{how}\'; expected "random", "teachers", or "teacher:NAME" with the name of a teacher')
+            raise ValueError('expected "random", "teachers", or "teacher:NAME" with the name of a teacher')
         return how
 
     @model_validator(mode="after")
@@ -197,7 +207,7 @@ class Train(Section):
     checkpoint_steps: Positive = 1000
     eval_steps: Positive | None = None  # steps between two looks at the held-out articles; the best model is kept in best/
     # Also send the metrics to these trackers of accelerate, which must be installed: tensorboard, wandb, mlflow, …
-    trackers: list[str] = []
+    trackers: Annotated[list[str], BeforeValidator(lambda names: [names] if isinstance(names, str) else names)] = []
 
 
 class Recipe(Section):

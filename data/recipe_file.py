@@ -3,7 +3,7 @@
 import difflib
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,10 @@ from pydantic import ValidationError
 from data.atomic import write_text
 from data.recipe import Recipe, Teacher
 from vocab.errors import InputError
+
+# How pydantic names the alternatives of a key in the place of an error.
+_KIND = re.compile(r"constrained-\w+|int|float|str|list\[.*\]|literal\[.*\]")
+_EXPECTED = re.compile(r"^(Value error, |Input should be )")
 
 
 def load_recipe(path: str | Path, settings: Sequence[str] = ()) -> Recipe:
@@ -43,7 +47,7 @@ def parse_recipe(content: dict[str, Any], *, folder: Path, source: str = "recipe
     try:
         recipe = Recipe.model_validate(content)
     except ValidationError as error:
-        raise InputError(f"{source}: " + "; ".join(_explain(dict(e)) for e in error.errors())) from None
+        raise InputError(f"{source}: " + "; ".join(_explain_all(error))) from None
     recipe._folder = folder
     return recipe
 
@@ -76,6 +80,22 @@ def _override(content: dict[str, Any], setting: str) -> None:
         if not isinstance(content, dict):
             raise InputError(f"setting '{setting}': '{table}' is not a table of the recipe")
     content[last] = parsed
+
+
+def _explain_all(errors: ValidationError) -> Iterator[str]:
+    """Each wrong key, once: pydantic has an error for each alternative of a key that takes several kinds of values."""
+    alternatives: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    for entry in errors.errors():
+        error: dict[str, Any] = dict(entry)
+        cut = next((index for index, part in enumerate(error["loc"]) if _KIND.fullmatch(str(part))), None)
+        alternatives.setdefault(error["loc"][:cut], []).append(error | {"inside": error["loc"][cut + 1 :] if cut else ()})
+    for location, group in alternatives.items():
+        if len(group) == 1:
+            yield _explain(group[0] | {"loc": location})
+            continue
+        expected = [_EXPECTED.sub("", error["msg"]) + "".join(f" at place {place}" for place in error["inside"]) for error in group]
+        shown = next((error["input"] for error in group if not error["inside"]), group[0]["input"])
+        yield f"{'.'.join(map(str, location))}: found {shown!r}; expected {', or '.join(dict.fromkeys(expected))}"
 
 
 def _explain(error: dict[str, Any]) -> str:

@@ -71,7 +71,7 @@ def _questions(file: Path, content: Any) -> Iterator[Question]:
                     question=_text(file, entry, "question", where),
                     context=context,
                     answers=tuple(answer for answer, _ in answers),
-                    starts=tuple(int(start) for _, start in answers),
+                    starts=tuple(start for _, start in answers if isinstance(start, int)),
                 )
 
 

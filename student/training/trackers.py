@@ -17,14 +17,10 @@ class Trackers:
     """The trackers of one training run; none is fine. Only the main process sends something."""
 
     def __init__(self, names: Sequence[str], out: Path, settings: Mapping[str, Any], first_step: int) -> None:
-        """settings: flat, shown beside the curves. first_step: steps from here on replace those of a run that was stopped.
-
-        Raises InputError for a tracker that accelerate does not know, or that is not installed.
-        """
+        """settings: flat, shown beside the curves. first_step: steps from here on replace those of a run that was stopped."""
         self._accelerator = None
         if not names:
             return
-        _check(names)
         self._accelerator = open_accelerator(trackers=names, folder=out)
         self._accelerator.init_trackers(
             FOLDER,
@@ -57,7 +53,8 @@ def flat(row: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
     return numbers
 
 
-def _check(names: Sequence[str]) -> None:
+def check_trackers(names: Sequence[str]) -> None:
+    """Raise InputError for a tracker that accelerate does not know, or that is not installed."""
     installed = {str(getattr(tracker, "value", tracker)) for tracker in get_available_trackers()}
     for name in names:
         if name not in LOGGER_TYPE_TO_CLASS:

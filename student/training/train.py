@@ -23,6 +23,7 @@ from student.training.output import finish_output, is_finished, open_output
 from student.training.schedule import check_schedule, with_steps
 from student.training.stream import Position, Stream, StreamSettings, shards_fingerprint
 from student.training.teacher_choice import Choice
+from student.training.trackers import check_trackers
 
 # These settings change no weight; compiled layers drop out other values, so `compile` is added where it is on.
 _OPERATIONAL = {"log_steps", "checkpoint_steps", "compile", "eval_steps", "trackers"}
@@ -76,6 +77,7 @@ def train(
     """
     settings = with_steps(settings, choice)
     check_schedule(settings)
+    check_trackers(settings.trackers)
     accelerator = open_accelerator()
     use_bfloat16(settings.precision, accelerator.device)  # says its choice, before there is a progress bar
     microbatch = choose_microbatch(settings, model, accelerator.device, accelerator.num_processes, out)

@@ -95,6 +95,14 @@ def test_the_schema_knows_the_vocabulary() -> None:
         (GOOD + "[vocabulary]\nmin_probability = 1.0", "vocabulary.min_probability: found 1.0; expected less than 1"),
         (GOOD.replace("[corpora]", 'tokeniser = "x"\n[corpora]'), "did you mean 'tokenizer'?"),
         (GOOD.replace("[corpora]", "[corpora"), "not TOML"),
+        # A key that takes several kinds of values is one mistake, not one for each kind.
+        (
+            GOOD + "[examples]\nmaskings = [0.3, 2]",
+            "examples.maskings: found [0.3, 2]; expected a valid integer, or less than 1 at place 1",
+        ),
+        (GOOD + '[train]\ntokens_per_microbatch = "all"', "string as an integer, or 'auto'"),
+        (GOOD + '[student]\ninitialise = "bert-en"', 'student.initialise: found \'bert-en\'; expected "random", "teachers"'),
+        (GOOD + '[student]\ninitialise = "teacher:bert-fr"', "student.initialise: no teacher is called 'bert-fr'"),
         (
             GOOD.replace("[corpora]", GOOD[GOOD.index("[[") :].split("[corpora]")[0] + "[corpora]"),
             "the name 'bert-en' is there twice",
