@@ -23,9 +23,11 @@ from torch import Tensor
 
 from student.training.block_gradient import BlockSettings, Tail, turn_into_gradient
 from student.training.softmax_kernel import has_kernel
+from student.training.vocabulary_chunks import chunked_loss
 
 BLOCK_LOGITS = {"cuda": 1 << 30}  # logits in memory at once: 2 GB in bfloat16
-FEW_LOGITS = 1 << 26  # the same on other devices: 256 MB in float32
+FEW_LOGITS = 1 << 26  # the same on other devices: 256 MB in float32. More of them are made in chunks of the vocabulary
+CHUNK_LOGITS = 1 << 22  # of a chunk: 16 MB in float32, which is soon read again
 _ALIGNED = 64  # rows of the padded weight: on CUDA, products of other sizes take slow kernels
 PRODUCT_ROWS = 1 << 15  # rows of the weight's gradient that are computed at once, where the gradient changes its type
 
@@ -55,7 +57,7 @@ def masked_loss(
     reusable: bool = False,
     kernel: bool | None = None,
 ) -> Loss:
-    """The loss of the logits hidden_MH · weight_VHᵀ + bias_V. Only a block of their rows is in memory at a time.
+    """The loss of the logits hidden_MH · weight_VHᵀ + bias_V. Only a block of their rows, or of their columns, is in memory at a time.
 
     topk_logits_MK are the teacher's normalised logits, so exp() is its probability. The ids of a position are distinct, and the gold
     id may be one of them. Without teacher labels, gold_weight must be 1. Matrix products run in the autocast type if autocast is on,
@@ -105,8 +107,26 @@ class _MaskedLoss(torch.autograd.Function):
             else torch.promote_types(hidden_MH.dtype, weight_VH.dtype)
         )
         with_gradients = any(ctx.needs_input_grad[:3])
+        M, V = len(hidden_MH), len(weight_VH)
+        ctx.reusable = reusable
+        if device != "cuda" and not settings.kernel and block_logits < M * V:
+            with torch.no_grad(), torch.autocast(device, enabled=False):
+                made = chunked_loss(
+                    hidden_MH,
+                    weight_VH,
+                    bias_V,
+                    label_ids_M,
+                    None if topk_ids_MK is None or topk_logits_MK is None else (topk_ids_MK, topk_logits_MK.to(exact)),
+                    settings,
+                    product=product,
+                    width=max(1, min(block_logits, CHUNK_LOGITS) // M),
+                    with_gradients=with_gradients,
+                )
+                total = _total(made.gold_M, made.teacher_M, settings)
+            ctx.gradients = (made.grad_hidden_MH, made.grad_weight_VH, made.grad_bias_V)
+            ctx.mark_non_differentiable(made.gold_M, made.teacher_M, made.correct_M)
+            return total, made.gold_M, made.teacher_M, made.correct_M
         with torch.no_grad(), torch.autocast(device, enabled=False):
-            M, V = len(hidden_MH), len(weight_VH)
             P = -(-V // _ALIGNED) * _ALIGNED if device == "cuda" else V
             h_MH, w_PH = hidden_MH.to(product), _padded(weight_VH, P, product)
             gold_M, teacher_M = h_MH.new_zeros(M, dtype=exact), h_MH.new_zeros(M, dtype=exact)
@@ -134,9 +154,8 @@ class _MaskedLoss(torch.autograd.Function):
                     z_mV.copy_(g_mV)
                 grad_hidden_MH[block] = (g_mP @ w_PH).to(grad_hidden_MH.dtype)
                 _add_product(grad_weight_PH, g_mP, h_MH[block])
-            total = settings.scale * (settings.gold_weight * gold_M.sum() + (1.0 - settings.gold_weight) * teacher_M.sum())
+            total = _total(gold_M, teacher_M, settings)
         ctx.gradients = (grad_hidden_MH, None if grad_weight_PH is None else grad_weight_PH[:V], grad_bias_V)
-        ctx.reusable = reusable
         ctx.mark_non_differentiable(gold_M, teacher_M, correct_M)
         return total, gold_M, teacher_M, correct_M
 
@@ -151,6 +170,10 @@ class _MaskedLoss(torch.autograd.Function):
             scaled = [None if gradient is None else gradient.mul_(grad_total) for gradient in gradients]
             ctx.gradients = None
         return (*scaled, *(None,) * 6)
+
+
+def _total(gold_M: Tensor, teacher_M: Tensor, settings: BlockSettings) -> Tensor:
+    return settings.scale * (settings.gold_weight * gold_M.sum() + (1.0 - settings.gold_weight) * teacher_M.sum())
 
 
 def _padded(weight_VH: Tensor, rows: int, dtype: torch.dtype) -> Tensor:

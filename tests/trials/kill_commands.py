@@ -89,7 +89,8 @@ COMMANDS = {
 
 
 def start(folder: Path, arguments: list[str]) -> subprocess.Popen[bytes]:
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+    # One thread: with another number of them, sums are rounded in another way.
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "env": os.environ | {"OMP_NUM_THREADS": "1"}}
     return subprocess.Popen([*COMMAND, *arguments], cwd=folder, start_new_session=True, **quiet)  # type: ignore[call-overload]
 
 
