@@ -45,9 +45,9 @@ def shard_identity(recipe: Recipe, *, dtype: str, union: str, tokenizer: str, we
     }
 
 
-def heldout_identity(identity: Identity, recipe: Recipe) -> Identity:
-    """The identity of a teacher's held-out shards, from that of its others."""
-    if not recipe.predict.drawn(heldout=False):
+def split_identity(identity: Identity, recipe: Recipe, *, heldout: bool) -> Identity:
+    """The identity of a teacher's held-out or other shards, from that of the others."""
+    if not heldout or not recipe.predict.drawn(heldout=False):
         return identity
     return {key: value for key, value in identity.items() if key != "selection"} | {"top_k": recipe.predict.top_k}
 

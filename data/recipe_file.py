@@ -109,7 +109,7 @@ def _explain(error: dict[str, Any]) -> str:
         return f"unknown key '{where}'; {hint}"
     if error["type"] == "missing":
         return f"key '{where}' is missing; it has no default"
-    message = re.sub(r"^(Value error, |Input should be )", lambda m: "expected " if m[0].startswith("Input") else "", error["msg"])
+    message = _EXPECTED.sub(lambda m: "expected " if m[0].startswith("Input") else "", error["msg"])
     found = "" if isinstance(error["input"], dict) else f"found {error['input']!r}; "
     return f"{where}: {found}{message}" if where else message
 

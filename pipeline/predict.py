@@ -17,7 +17,7 @@ from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
 from data.article_ids import require_unique_ids
 from data.atomic import clear_partial
 from data.contract import HELDOUT, PREDICTIONS, parse_path
-from data.identity import Identity, heldout_identity
+from data.identity import Identity, split_identity
 from data.manifest import MANIFEST, QUARANTINE, language_table, listed_shards, summarise, write_manifest
 from data.run import Run
 from data.shards import Shard, check_identity, list_shards, read_shard
@@ -167,7 +167,7 @@ def _finish(run: Run, identities: Mapping[str, Identity], plan: Plan, seconds: f
         for shard in map_files(read_shard, [place for place in listed[split] if place not in known]):
             if shard.path.teacher in identities:  # two runs that share an object store do not lock each other out
                 identity = identities[shard.path.teacher]
-                check_identity(shard, heldout_identity(identity, run.recipe) if split == HELDOUT else identity)
+                check_identity(shard, split_identity(identity, run.recipe, heldout=split == HELDOUT))
             known[shard.location] = shard
     _refuse_lost_files(plan, listed)
     for split in (PREDICTIONS, HELDOUT):

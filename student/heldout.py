@@ -20,6 +20,7 @@ from data.recipe import Precision
 from data.shards import Shard
 from data.table import Column, Table, Value
 from student.measures import POSITIONS, means, measure
+from student.tasks.deviation import deviation
 from student.training.batch import GOLD_COLUMNS, TEACHER_COLUMNS, Batch, Columns, batch_bounds, make_batch
 from student.training.rows import read_row_group
 from vocab.errors import InputError
@@ -99,7 +100,7 @@ def score(
 
 def relative_deviation(student: float, teacher: float) -> float | None:
     """RDT in percent: 100 · (P_S − P_T) / P_T (MergeDistill, section 4; the sign of its tables). None if P_T is 0."""
-    return 100.0 * (student - teacher) / teacher if teacher else None
+    return deviation(student, teacher) if teacher else None
 
 
 def mean_rdt(scores: Sequence[Score]) -> float | None:

@@ -25,6 +25,7 @@ class Roles:
 
 
 UNION_ROLES = Roles(pad=0, unk=1, cls=2, sep=3, mask=4)
+FIRST_PIECE = len(SPECIAL_TOKENS)  # union ids below it are special tokens
 
 
 def read_roles(tokenizer: Any, name: str) -> Roles:

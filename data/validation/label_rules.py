@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 
 from data.logits import round_down
 from data.validation.findings import Finding, ListColumn, finding, list_of, positions, show
-from vocab.roles import UNION_ROLES
+from vocab.roles import FIRST_PIECE
 
-FIRST_PIECE = len(list(UNION_ROLES))  # union ids below this are special tokens
 PAIRWISE_K = 32  # up to this k it is faster to compare all pairs than to sort
 
 # A normalised logit is ≤ 0, except for the rounding of logit − logsumexp in float32: about 2^-24 · |logsumexp|, and the error of the

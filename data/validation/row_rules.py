@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from data.contract import SCHEMA
 from data.validation.findings import Finding, ListColumn, finding, list_of, null_rows
-from data.validation.label_rules import FIRST_PIECE, check_labels, check_union
+from data.validation.label_rules import check_labels, check_union
 from data.validation.sampled_rules import check_sampled_labels
-from vocab.roles import UNION_ROLES
+from vocab.roles import FIRST_PIECE, UNION_ROLES
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -9,7 +9,7 @@ import torch
 from apache_beam.metrics.metric import Metrics
 from apache_beam.ml.inference.base import ModelHandler
 
-from data.identity import Identity, heldout_identity
+from data.identity import Identity, split_identity
 from data.recipe import Recipe
 from data.shards import write_shard
 from data.storage import existing_files
@@ -68,7 +68,7 @@ class WriteShard(beam.DoFn):
     """Writes each labelled unit to its file. From then on the unit is finished, and no launch computes it again."""
 
     def __init__(self, identity: Identity, recipe: Recipe):
-        self._identities = {False: identity, True: heldout_identity(identity, recipe)}
+        self._identities = {heldout: split_identity(identity, recipe, heldout=heldout) for heldout in (False, True)}
 
     def process(self, labelled: Labelled) -> Iterator[str]:
         unit = labelled.unit

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 from data.articles import group_row_groups, open_article_shard
 from data.contract import ShardPath
-from data.identity import Identity, differences, heldout_identity
+from data.identity import Identity, differences, split_identity
 from data.recipe import Recipe
 from data.run import Run
 from data.shards import Shard, check_identity, list_shards, read_shard
@@ -79,7 +79,7 @@ def make_plan(run: Run, identities: Mapping[str, Identity]) -> Plan:
         shards = map_files(read_shard, found)
         for shard in shards:
             planned_unit, identity = planned[shard.location], identities[shard.path.teacher]
-            check_identity(shard, heldout_identity(identity, recipe) if planned_unit.heldout else identity)
+            check_identity(shard, split_identity(identity, recipe, heldout=planned_unit.heldout))
             wrong = differences(shard.unit, planned_unit.facts())
             if wrong:
                 raise InputError(

@@ -12,11 +12,10 @@ import torch
 from numpy.typing import NDArray
 
 from data.logits import LOWEST
-from vocab.roles import UNION_ROLES
+from vocab.roles import FIRST_PIECE
 
 BLOCK = 64  # rows whose probabilities are added up first: a draw looks at the sums of blocks, then at one block
 _WORKSPACE = {"cpu": 1 << 22, "cuda": 1 << 30}  # bytes of float32 logits at once
-_FIRST_PIECE = len(list(UNION_ROLES))
 
 
 def draw_rows(logits_MV: torch.Tensor, usable_V: torch.Tensor, points_MD: torch.Tensor) -> torch.Tensor:
@@ -61,8 +60,7 @@ def count_draws(ids_MD: NDArray[np.int64]) -> tuple[NDArray[np.uint32], NDArray[
     key_MD = np.where(first_MD, (D - np.take_along_axis(count_MD, run_MD, 1)) << 32 | sorted_MD, np.iinfo(np.int64).max)
     key_MD.sort(axis=1)
     held_MD = key_MD != np.iinfo(np.int64).max
-    with np.errstate(divide="ignore"):
-        logits_MD = np.where(held_MD, np.log((D - (key_MD >> 32)).clip(min=1) / D), LOWEST).astype(np.float16)
+    logits_MD = np.where(held_MD, np.log((D - (key_MD >> 32)).clip(min=1) / D), LOWEST).astype(np.float16)
     return np.where(held_MD, key_MD & 0xFFFF_FFFF, _not_drawn(ids_MD, held_MD)).astype(np.uint32), logits_MD
 
 
@@ -70,9 +68,9 @@ def _not_drawn(ids_MD: NDArray[np.int64], held_MD: NDArray[np.bool_]) -> NDArray
     """At the places that are not held, the smallest pieces that a position did not draw, increasing."""
     M, D = ids_MD.shape
     taken_MD = np.zeros((M, D), dtype=np.bool_)  # of the first D pieces, of which there are enough
-    rows, columns = np.nonzero((ids_MD >= _FIRST_PIECE) & (ids_MD < _FIRST_PIECE + D))
-    taken_MD[rows, ids_MD[rows, columns] - _FIRST_PIECE] = True
-    free_MD = np.argsort(taken_MD, axis=1, kind="stable") + _FIRST_PIECE
+    rows, columns = np.nonzero((ids_MD >= FIRST_PIECE) & (ids_MD < FIRST_PIECE + D))
+    taken_MD[rows, ids_MD[rows, columns] - FIRST_PIECE] = True
+    free_MD = np.argsort(taken_MD, axis=1, kind="stable") + FIRST_PIECE
     place_MD = np.arange(D) - held_MD.sum(1, keepdims=True)
     filled: NDArray[Any] = np.take_along_axis(free_MD, place_MD.clip(min=0), 1)
     return filled

@@ -30,22 +30,13 @@ class Windows:
 
         draws: random numbers for each masked position, from the seed and the window's own name. 0: none
         """
-        points = [
-            random_bits(-(-len(one.mask_positions) * draws // 2), seed, one.doc_id, one.window, "draws").view("<u4")
-            for one in examples
-            if draws
-        ]
         return cls(
             input_ids=np.concatenate([example.input_ids for example in examples]),
             lengths_W=np.array([len(example.input_ids) for example in examples], dtype=np.int64),
             mask_positions=np.concatenate([example.mask_positions for example in examples]).astype(np.uint16),
             label_ids=np.concatenate([example.label_ids for example in examples]),
             masked_W=np.array([len(example.mask_positions) for example in examples], dtype=np.int64),
-            points_MD=np.concatenate(
-                [own[: len(one.mask_positions) * draws].reshape(-1, draws) for own, one in zip(points, examples, strict=True)]
-            )
-            if draws
-            else None,
+            points_MD=np.concatenate([_points(example, draws, seed) for example in examples]) if draws else None,
         )
 
     def take(self, order: NDArray[np.int64]) -> "Windows":
@@ -59,6 +50,13 @@ class Windows:
             masked_W=self.masked_W[order],
             points_MD=None if self.points_MD is None else self.points_MD[masked],
         )
+
+
+def _points(example: Example, draws: int, seed: int) -> NDArray[np.uint32]:
+    """The random numbers of one window [M, D]."""
+    count = len(example.mask_positions) * draws
+    bits = random_bits(-(-count // 2), seed, example.doc_id, example.window, "draws").view("<u4")
+    return bits[:count].reshape(-1, draws)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

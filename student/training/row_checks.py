@@ -14,9 +14,8 @@ from data.contract import SCHEMA
 from data.shards import leaf
 from data.validation.unit_rules import check_shown, count_shown
 from vocab.errors import InputError
-from vocab.roles import UNION_ROLES
+from vocab.roles import FIRST_PIECE
 
-FIRST_PIECE = len(list(UNION_ROLES))  # of a union
 _POSITIVE = 2.0**-10  # the rounding of a normalised logit that is 0
 
 

@@ -16,8 +16,9 @@ from data.random_bits import permutation
 from data.shards import Shard, open_shard
 from data.storage_faults import storage_fault
 from student.training.batch import TEACHER_COLUMNS
-from student.training.row_checks import FIRST_PIECE, UnsoundRows, check_rows
+from student.training.row_checks import UnsoundRows, check_rows
 from vocab.errors import InputError, first_line
+from vocab.roles import FIRST_PIECE
 
 CHUNK_ROW_GROUPS = 4  # decoded and shuffled together; a row group has up to 4,096 rows, and far fewer in small units
 
