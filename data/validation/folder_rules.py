@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from data.validation.report import Fault
-from data.validation.shard_rules import ShardCheck
+from data.validation.shard_check import ShardCheck
 from data.validation.window_rules import Articles, check_across
 from vocab.folder import load_complete, load_union
 

@@ -1,7 +1,6 @@
 """Every rule that needs only one shard: it can be opened, its schema and footer are right, each of its rows is right."""
 
-from collections.abc import Container, Iterable
-from dataclasses import dataclass, field, replace
+from collections.abc import Container, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,65 +12,15 @@ from numpy.typing import NDArray
 from data.contract import IDENTITY_KEY, REPORT_KEY, SCHEMA, UNIT_KEY, ShardPath
 from data.shards import Shard, UnreadableShard, group_rows, open_shard
 from data.storage_faults import storage_fault
-from data.validation.findings import LISTED, Finding, null_rows
+from data.validation.findings import null_rows
 from data.validation.footer_rules import FrameFault, check_path, check_schema, read_footer
-from data.validation.report import Fault
 from data.validation.row_rules import Limits, check_rows
+from data.validation.shard_check import ShardCheck
 from data.validation.unit_rules import check_shown, check_unit, count_shown
-from data.validation.window_rules import check_windows, encode, hash_articles
+from data.validation.window_rules import WindowNumbers, check_windows, encode, read_names
 from vocab.errors import InputError, first_line
 
 BLOCK_ROWS = 1024  # checked at once; their arrays fit into the cache of a core, those of a row group would not
-
-
-@dataclass(kw_only=True, slots=True)
-class ShardCheck:
-    """The content of one shard, and its faults."""
-
-    location: str
-    name: str  # path relative to the folder of predictions
-    path: ShardPath
-    bytes: int
-    faults: list[Fault] = field(default_factory=list)
-    shard: Shard | None = None  # the footer; None if it is not sound
-    identity: dict[str, Any] | None = None  # None if missing or wrong
-    unit: dict[str, Any] | None = None
-    row_groups: int = 0
-    row_groups_read: int = 0
-    empty: bool = False  # a sound file without rows
-    rows: int = 0  # in the row groups that were read, like masked_positions
-    masked_positions: int = 0
-    masks_shown: int = 0  # masked positions that show the mask token, of `shown` ones
-    gold_shown: int = 0
-    shown: int = 0
-    articles: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))  # see window_rules.hash_articles
-
-    def fault(self, rule: str, column: str | None, found: str, expected: str) -> None:
-        """Add a fault of the file."""
-        self.faults.append(Fault(rule=rule, file=self.name, column=column, found=found, expected=expected))
-
-    def row_faults(self, findings: Iterable[Finding], names: pa.Table) -> None:
-        """Add findings on rows, one block after the other. `names` has the doc_id, window and number of the block's rows."""
-        for found in findings:
-            listed = [fault for fault in self.faults if fault.rule == found.rule]
-            count = found.count + (listed[0].count if listed else 0)
-            self.faults = [replace(fault, count=count) if fault.rule == found.rule else fault for fault in self.faults]
-            column = found.rule.partition(".")[0]
-            for row, text in list(zip(found.rows, found.found, strict=True))[: LISTED - len(listed)]:
-                at = int(np.searchsorted(names["row"].to_numpy(), row))
-                doc_id = names["doc_id"].slice(at, 1).cast(pa.binary())[0].as_py()
-                fault = Fault(
-                    rule=found.rule,
-                    file=self.name,
-                    column=column if column in SCHEMA.names else None,
-                    row=row,
-                    doc_id=None if doc_id is None else doc_id.decode(errors="replace"),
-                    window=names["window"][at].as_py(),
-                    found=text,
-                    expected=found.expected,
-                    count=count,
-                )
-                self.faults.append(fault)
 
 
 def check_shard(
@@ -143,7 +92,7 @@ def _check_groups(
 
     If the columns are not those of the contract (`legible` is False), only the pages are checked.
     """
-    names: list[pa.Table] = []
+    windows = WindowNumbers()
     first = 0
     check.row_groups = file.metadata.num_row_groups
     for group in range(check.row_groups):
@@ -165,10 +114,11 @@ def _check_groups(
                 check.fault("file.damaged", column, f"{where}: {reason}", "pages as they were written")
         else:
             if legible:
-                names.append(table.select(["doc_id", "window"]).append_column("row", pa.array(np.arange(first, first + rows))))
+                names = table.select(["doc_id", "window"]).append_column("row", pa.array(np.arange(first, first + rows)))
+                windows.add(group, names)
                 limits = _limits(check.identity, table, union_size, complete)
                 for start in range(0, rows, BLOCK_ROWS):
-                    check.row_faults(check_rows(table.slice(start, BLOCK_ROWS), first + start, limits), names[-1])
+                    check.row_faults(check_rows(table.slice(start, BLOCK_ROWS), first + start, limits), names)
                 check.masked_positions += pc.sum(pc.list_value_length(table["mask_positions"])).as_py() or 0
                 whole = table.select(["input_ids", "mask_positions", "label_ids"])
                 null_R = np.any([null_rows(column) for column in whole.columns], axis=0)
@@ -185,20 +135,44 @@ def _check_groups(
     if first != file.metadata.num_rows:
         found = f"{file.metadata.num_rows:,} rows in the footer, {first:,} in its row groups"
         check.fault("file.damaged", None, found, "the same number")
-    if names:
-        every = pa.concat_tables(names).drop_null()
-        article_R, articles = encode(every["doc_id"])
-        window_R = every["window"].to_numpy().astype(np.int64)
-        # The maskings of a window can be in two row groups.
-        maskings = check.identity["examples.maskings"] if check.identity is not None and groups is None else 1
-        check.row_faults(check_windows(article_R, window_R, every["row"].to_numpy(), maskings), every)
-        check.articles = hash_articles(articles)
-        if check.identity is not None and not check.faults:  # rows with other faults cannot be counted against the unit
-            if groups is None and check.unit is not None and report is not None:
-                for fault in check_unit(article_R, window_R, articles, maskings, check.unit, report):
-                    check.fault(*fault)
-            for fault in check_shown(check.masks_shown, check.gold_shown, check.shown, check.identity["top_k"]):
-                check.fault(*fault)
+    if windows.groups:
+        table = names = None
+        pa.default_memory_pool().release_unused()  # the memory of the row groups serves the rules of all rows
+        _check_windows(check, file, windows, groups, report)
+
+
+def _check_windows(
+    check: ShardCheck,
+    file: pq.ParquetFile,
+    windows: WindowNumbers,
+    groups: Container[int] | None,
+    report: dict[str, Any] | None,
+) -> None:
+    """The rules for the windows of all row groups that were read together.
+
+    Articles are told apart by the hashes of their names. If that finds a fault, the names are read again and compared themselves.
+    """
+    # The maskings of a window can be in two row groups.
+    maskings = check.identity["examples.maskings"] if check.identity is not None and groups is None else 1
+
+    def unit_faults(article_R: NDArray[np.int64], window_R: NDArray[np.int64], names: Sequence[object]) -> list[FrameFault]:
+        # Rows with other faults cannot be counted against the unit.
+        if check.identity is None or check.faults or groups is not None or check.unit is None or report is None:
+            return []
+        return [*check_unit(article_R, window_R, names, maskings, check.unit, report)]
+
+    article_R, window_R, check.articles = windows.numbered()
+    row_R = np.arange(len(article_R))
+    if [*check_windows(article_R, window_R, row_R, maskings)] or unit_faults(article_R, window_R, check.articles.tolist()):
+        names = read_names(file, windows.groups)
+        article_R, articles = encode(names["doc_id"])
+        window_R = names["window"].to_numpy().astype(np.int64)
+        check.row_faults(check_windows(article_R, window_R, names["row"].to_numpy(), maskings), names)
+        for fault in unit_faults(article_R, window_R, [name.decode(errors="replace") for name in articles.to_pylist()]):
+            check.fault(*fault)
+    if check.identity is not None and not check.faults:
+        for fault in check_shown(check.masks_shown, check.gold_shown, check.shown, check.identity["top_k"]):
+            check.fault(*fault)
 
 
 def _legible(found: pa.Schema) -> bool:

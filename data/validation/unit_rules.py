@@ -4,7 +4,7 @@ Legend: R rows of the file, W windows (rows without their maskings), A articles,
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,7 @@ _MOST = (
 def check_unit(
     article_R: NDArray[np.int64],
     window_R: NDArray[np.int64],
-    names: pa.Array,
+    names: Sequence[object],
     maskings: int,
     unit: Mapping[str, Any],
     report: Mapping[str, Any],
@@ -52,8 +52,7 @@ def check_unit(
     allowed = count("windows_without_maskable_token", 0)
     if gap_W.sum() > allowed:
         at = int(np.flatnonzero(gap_W)[0])
-        name = names[int(article_W[at])].as_py().decode(errors="replace")
-        found = f"{gap_W.sum():,} windows are missing, the first is window {before_W[at] + 1} of article '{name}'"
+        found = f"{gap_W.sum():,} windows are missing, the first is window {before_W[at] + 1} of article '{names[article_W[at]]}'"
         yield (
             "window.missing",
             "window",

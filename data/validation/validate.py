@@ -19,7 +19,8 @@ from data.storage import TEMPORARY_SUFFIX, join, resolve
 from data.validation.folder_rules import UnionFacts, check_folder, missing_units
 from data.validation.manifest_rules import check_manifest
 from data.validation.report import Fault, Report, Totals, render
-from data.validation.shard_rules import ShardCheck, check_shard
+from data.validation.shard_check import ShardCheck
+from data.validation.shard_rules import check_shard
 from vocab.errors import InputError, first_line
 
 __all__ = ["Report", "UnionFacts", "render", "validate"]

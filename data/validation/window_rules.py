@@ -1,14 +1,15 @@
 """The rules for windows: each window is there once in a file, in every masking, and once in the files of a teacher and language.
 
-Within a file, doc_ids are compared directly. Between files, a 64-bit hash of each article finds candidates, so each article needs only
-8 bytes of memory; only the candidates are read again and compared directly. Legend: R rows.
+A 64-bit hash of each article's name finds candidates, within a file and between files, so no name is held in memory: a row needs 8 bytes,
+and an article 8. Where the hashes show a fault, the names are read again and compared themselves. Legend: R rows, A articles.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from data.shards import open_shard
@@ -24,6 +25,44 @@ class Articles:
     location: str
     name: str  # path relative to the folder of predictions
     hashes: NDArray[np.int64]  # sorted, each hash once; valid only in this process
+
+
+class WindowNumbers:
+    """The article, as a number, and the window of each row, row group after row group."""
+
+    def __init__(self) -> None:
+        self.groups: list[int] = []
+        self._articles: list[NDArray[np.int32]] = []  # [R] places in the hashes of all row groups
+        self._windows: list[NDArray[np.int32]] = []
+        self._hashes: list[NDArray[np.int64]] = []  # an article of two row groups is there twice
+        self._hashed = 0
+
+    def add(self, group: int, names: pa.Table) -> None:
+        """Add the columns doc_id and window of row group `group`. Rows with a null do not count: another rule finds them."""
+        names = names.drop_null()
+        article_R, dictionary = encode(names["doc_id"])
+        self._articles.append((article_R + self._hashed).astype(np.int32))
+        self._windows.append(names["window"].to_numpy())
+        self._hashes.append(_hash(dictionary))
+        self._hashed += len(dictionary)
+        self.groups.append(group)
+
+    def numbered(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """[R] the number of each row's article, [R] its window, [A] the articles' hashes, sorted; valid only in this process."""
+        hashes_A, number = np.unique(np.concatenate(self._hashes), return_inverse=True)
+        return number[np.concatenate(self._articles)], np.concatenate(self._windows).astype(np.int64), hashes_A
+
+
+def read_names(file: pq.ParquetFile, groups: Container[int]) -> pa.Table:
+    """doc_id, window and number of each row without a null, of the row groups in `groups`."""
+    tables, first = [], 0
+    for group in range(file.metadata.num_row_groups):
+        rows = file.metadata.row_group(group).num_rows
+        if group in groups:
+            names = file.read_row_group(group, columns=["doc_id", "window"], use_threads=False)
+            tables.append(names.append_column("row", pa.array(np.arange(first, first + rows))))
+        first += rows
+    return pa.concat_tables(tables).drop_null()
 
 
 def check_windows(
@@ -49,11 +88,6 @@ def check_windows(
             shown = [f"{number} of this window's maskings" for number in size[wrong][listed]]
             wanted = f"{maskings} (examples.maskings)"
             yield Finding(rule="window.maskings", rows=rows[listed].tolist(), found=shown, expected=wanted, count=len(wrong))
-
-
-def hash_articles(names: pa.Array) -> NDArray[np.int64]:
-    """The hashes of a file's articles, sorted, each once. Python's hash (SipHash) is valid only in this process."""
-    return np.unique(_hash(names))
 
 
 def check_across(files: Sequence[Articles]) -> Iterator[tuple[str, Finding, list[tuple[str, int]]]]:

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 
 from data.contract import SCHEMA
+from data.validation import window_rules
 from data.validation.unit_rules import check_shown
 from tests.support.faults import TARGET, VOCABULARY, check, copy_sound, expect, footer, rewrite
 from tests.support.shard_factory import UNION_SIZE, make_identity, make_shard, make_table
@@ -128,3 +129,14 @@ def test_chance_is_no_fault() -> None:
 @pytest.mark.parametrize(("masks", "gold", "total"), [(0, 14, 14), (0, 0, 14), (15_000, 3_000, 20_000), (16_000, 1_000, 20_000)])
 def test_what_chance_does_not_give(masks: int, gold: int, total: int) -> None:
     assert [*check_shown(masks, gold, total, top_k=8)]
+
+
+@pytest.mark.parametrize("hashes", [lambda names: np.zeros(len(names), np.int64), lambda names: np.arange(len(names)) % 2])
+def test_articles_with_the_same_hash_are_compared_by_name(folder: Path, monkeypatch: pytest.MonkeyPatch, hashes: Any) -> None:
+    monkeypatch.setattr(window_rules, "_hash", hashes)
+    assert check(folder).sound
+    article = next(rows for rows in windows_of(folder) if len(rows) == 3)
+    rewrite(folder / TARGET, without(article[1]))
+    report = check(folder)
+    expect(report, "window.missing", TARGET, "window", None)
+    assert report.faults[0].found.startswith("1 windows are missing, the first is window 1 of article 'de-0-0-")
