@@ -72,6 +72,21 @@ class Number(click.FloatRange):
         return found if math.isfinite(found) else self.fail(f"found {value}; expected a finite number", param, ctx)
 
 
+class Pair(click.ParamType):  # type: ignore[type-arg]  # older releases of click have none
+    """KEY=VALUE, as "de=teachers/de"."""
+
+    def __init__(self, name: str):
+        self.name = name
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if isinstance(value, tuple):
+            return value
+        key, mark, found = str(value).partition("=")
+        if not mark or not key.strip() or not found.strip():
+            self.fail(f"found '{value}'; expected {self.name}", param, ctx)
+        return key.strip(), found.strip()
+
+
 class BeamCommand(click.Command):
     """A command that passes everything after `--` to Beam unchanged."""
 
@@ -88,6 +103,8 @@ class BeamCommand(click.Command):
 
 RUN_FOLDER = RunFolder(file_okay=False, path_type=Path)
 LOCAL_FOLDER = RunFolder(file_okay=False, path_type=Path)
+LANGUAGE = Pair("LANG=FILES")
+POSITIVE = click.IntRange(min=1)
 PATH = click.Path(path_type=Path)
 ARTICLES = click.Choice(["lines", "blank-lines", "file"])
 FAMILY = click.Choice(["wordpiece", "unigram", "bpe", "byte-level"])
@@ -95,7 +112,29 @@ RATE = Number(min=0, min_open=True)
 SHARE = Number(0, 1)
 set_option = click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a key of the recipe.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, and nothing else, on stdout.")
+precision_option = click.option("--precision", type=click.Choice(["auto", "float32", "tf32", "bfloat16"]), default="auto")
+model_options = [
+    click.option(
+        "--model", "models", multiple=True, required=True, metavar="MODEL", help="A student or any masked LM: folder, Hub id."
+    ),
+    click.option("--teacher", "teachers", type=Pair("LANG=MODEL"), multiple=True, help="The teacher of a language, for RDT."),
+    click.option("--tokens", type=click.Choice(["union", "restricted", "routed"]), show_default="union", help="How students read."),
+    click.option(
+        "--route", type=Pair("LANG=TEACHER"), multiple=True, help="Whose tokenizer reads a language, with --tokens routed."
+    ),
+]
 recipe_argument = click.argument("recipe", type=click.Path(), metavar="RECIPE")
+
+
+def _with(options: Sequence[Any]) -> Callable[[_Command], _Command]:
+    """Several options as one decorator."""
+
+    def decorate(command: Any) -> Any:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
 
 
 def run_options(command: _Command) -> _Command:
@@ -371,6 +410,145 @@ def train(recipe: str, out: Path, settings: Sequence[str], name: str, resume: bo
 
     run = _open(recipe, out, settings)
     _print(student_table(run, train_student(run, name, resume=resume)), as_json)
+
+
+@main.group(cls=Group)
+def evaluate() -> None:
+    """Judge students and teachers: on the paper's tasks, by fine-tuning (ner, udpos, xnli, pawsx, qa), and as language models (lm).
+
+    The settings of fine-tuning are those of XTREME, meant for models of 100 million parameters and more. Small ones need a higher
+    learning rate. All examples of a batch share one update; seeds and languages are trained one after the other.
+
+    \b
+    task          rate   epochs  length  warm-up  decay  weights that are kept
+    ner           2e-05  10      128     0        0      best on dev, every 1,000 steps
+    udpos         2e-05  10      128     0        0      best on dev, every 500 steps
+    xnli          2e-05  5       128     0        0      best on dev, every 100 steps
+    pawsx         2e-05  5       128     0        0      best on dev, every 200 steps
+    qa            3e-05  3       384     500      0.0001 last
+
+    \b
+    Example:  mergedistill evaluate udpos --model runs/mine/student --teacher de=teachers/de --train de=gsd-train.conllu
+                --dev de=gsd-dev.conllu --test de=gsd-test.conllu --tokens routed --seeds 3 --out runs/mine/evaluation
+    """
+
+
+# The help of each task, and the files of its example.
+_IN_GERMAN = "--train de=train{0} --dev de=dev{0} --test de=test{0}"
+_FROM_ENGLISH = "--protocol zero-shot --train en=train-en{0} --test de=test-de{0}"
+_TASKS = {
+    "ner": ("Named entities: F1 as seqeval has it. PAN-X (.tsv), WikiANN (.conllu), CoNLL columns.", _IN_GERMAN.format(".tsv")),
+    "udpos": ("Parts of speech: accuracy, and XTREME's F1. CoNLL-U treebanks.", _IN_GERMAN.format(".conllu")),
+    "xnli": (
+        "Inference of two sentences: accuracy. XNLI and MultiNLI, as TSV.",
+        _FROM_ENGLISH.format(".tsv") + " --dev en=dev-en.tsv",
+    ),
+    "pawsx": ("Paraphrases: accuracy. PAWS-X, as TSV.", _IN_GERMAN.format(".tsv")),
+    "qa": ("Questions on a text: F1 and exact match. SQuAD's JSON: XQuAD, MLQA, TyDiQA.", _FROM_ENGLISH.format(".json")),
+}
+_label_files = click.option("--label-file", type=LANGUAGE, multiple=True, help="Labels of a test set, a line each.")
+_OF_TASK: dict[str, list[Any]] = {
+    "udpos": [
+        click.option(
+            "--words", type=click.Choice(["fused", "syntactic"]), default="fused", help="Ranges: one word (XTREME), or parts."
+        )
+    ],
+    "xnli": [_label_files],
+    "pawsx": [_label_files],
+    "qa": [
+        click.option(
+            "--scorer", type=click.Choice(["squad", "mlqa"]), default="squad", help="squad: as XTREME scores XQuAD, TyDiQA."
+        ),
+        click.option("--stride", type=POSITIVE, show_default="128", help="Pieces between two windows of a context."),
+        click.option("--question-length", type=POSITIVE, show_default="64", help="Pieces of a question."),
+        click.option("--answer-length", type=POSITIVE, show_default="30", help="Pieces; an answer of 60 characters may have more."),
+    ],
+}
+_TUNING = [
+    click.option("--learning-rate", type=RATE),
+    click.option("--epochs", type=RATE),
+    click.option("--batch-size", type=POSITIVE, show_default="32", help="Examples of an update."),
+    click.option("--micro-batch", type=POSITIVE, show_default="all", help="Examples of one forward pass."),
+    click.option("--max-length", type=click.IntRange(min=8), help="Tokens of an example."),
+    click.option("--warmup-steps", type=click.IntRange(min=0)),
+    click.option("--weight-decay", type=Number(min=0)),
+    click.option("--keep", type=click.Choice(["best", "last"]), help="Weights: best on dev, or of the last step."),
+    click.option("--eval-steps", type=POSITIVE, help="Steps between two looks at dev."),
+]
+
+
+def _task_command(name: str) -> None:
+    """Add `evaluate NAME`."""
+
+    def command(as_json: bool, **options: Any) -> None:
+        from student.evaluate_tasks import evaluate, request_of
+        from student.tasks.tables import score_table
+
+        _print(score_table(evaluate(request_of(name, options))), as_json)
+
+    text, files = _TASKS[name]
+    command.__doc__ = f"""{text}
+
+    FILES may be a pattern, plain or gzipped; the same LANG again adds files. A call that was interrupted continues where it stopped, by
+    model, language and seed. Results: OUT/{name}.json. The settings are XTREME's: see `mergedistill evaluate --help`.
+
+    \b
+    Example:  mergedistill evaluate {name} --model runs/mine/student --out scores
+                {files}
+    """
+    options = [
+        *model_options,
+        click.option("--train", type=LANGUAGE, multiple=True, required=True, help="Files to train on."),
+        click.option("--dev", type=LANGUAGE, multiple=True, help="Files to choose the best weights by."),
+        click.option("--test", type=LANGUAGE, multiple=True, required=True, help="Files to score."),
+        *_OF_TASK.get(name, []),
+        click.option("--protocol", type=click.Choice(["in-language", "zero-shot"]), default="in-language", show_default=True),
+        click.option("--seeds", type=POSITIVE, default=1, show_default=True, help="Fine-tunings of each model."),
+        *_TUNING,
+        precision_option,
+        click.option("--out", type=RUN_FOLDER, required=True, metavar="OUT", help="The folder of the results."),
+        json_option,
+    ]
+    evaluate.command(name)(_with(options)(command))
+
+
+for _name in _TASKS:
+    _task_command(_name)
+
+
+@evaluate.command("lm")
+@_with(model_options)
+@click.option("--text", "texts", type=LANGUAGE, multiple=True, required=True, help="Article shards that no model has seen.")
+@click.option("--texts", "count", type=POSITIVE, default=100, show_default=True, help="Articles of each language.")
+@click.option("--characters", type=POSITIVE, default=400, show_default=True, help="Of each article, from its beginning.")
+@click.option("--max-length", type=click.IntRange(min=8), default=128, show_default=True, help="Tokens of a window.")
+@precision_option
+@json_option
+def evaluate_lm(texts: Sequence[tuple[str, str]], as_json: bool, **options: Any) -> None:
+    """Held-out loss per UTF-8 byte, and pseudo-perplexity per character: models with different tokenizers compare.
+
+    \b
+    Example:  mergedistill evaluate lm --model runs/mine/student --teacher de=teachers/de --text 'de=corpora/de/heldout/*.parquet'
+    """
+    from student.evaluate_language import evaluate_language
+    from student.evaluate_tasks import by_language
+
+    _print(evaluate_language(texts=by_language(texts), **options), as_json)
+
+
+@evaluate.command("compare")
+@click.argument("first", type=PATH, metavar="A.json")
+@click.argument("second", type=PATH, metavar="B.json")
+@json_option
+def evaluate_compare(first: Path, second: Path, as_json: bool) -> None:
+    """Put the results of two evaluations side by side.
+
+    \b
+    Example:  mergedistill evaluate compare scores/union/udpos.json scores/routed/udpos.json
+    """
+    from student.tasks.tables import compare
+
+    _print(compare(first, second), as_json)
 
 
 @main.command(cls=BeamCommand)

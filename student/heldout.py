@@ -21,7 +21,8 @@ from data.shards import Shard
 from data.table import Column, Table, Value
 from student.measures import POSITIONS, means, measure
 from student.tasks.deviation import deviation
-from student.training.batch import GOLD_COLUMNS, TEACHER_COLUMNS, Batch, Columns, batch_bounds, make_batch
+from student.training.batch import GOLD_COLUMNS, TEACHER_COLUMNS, Batch, batch_bounds, make_batch
+from student.training.columns import Columns
 from student.training.rows import read_row_group
 from vocab.errors import InputError
 
@@ -144,7 +145,7 @@ def _batches(shards: Iterable[Shard], with_teacher: bool, tokens: int, vocab_siz
             if not table.num_rows:
                 continue
             lengths = pc.list_value_length(table.column("input_ids")).to_numpy().astype(np.int64)
-            rows = Columns(table.take(pa.array(np.argsort(-lengths, kind="stable"))).combine_chunks())
+            rows = Columns.of(table.take(pa.array(np.argsort(-lengths, kind="stable"))).combine_chunks())
             cuts = batch_bounds(rows.lengths(), tokens)
             for begin, end in pairwise(cuts):
                 yield make_batch(rows, begin, end, pad=pad)

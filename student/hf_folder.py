@@ -13,13 +13,13 @@ from vocab.model_source import NO_CODE
 
 def save_model(model: Any, folder: Path) -> None:
     """config.json and model.safetensors."""
-    with _quiet():
+    with quiet():
         model.save_pretrained(folder)
 
 
 def load_model(folder: Path) -> Any:
     """The masked LM of a folder. Its weights keep the type in which they were saved."""
-    with _quiet():
+    with quiet():
         return AutoModelForMaskedLM.from_pretrained(folder, **NO_CODE)
 
 
@@ -29,7 +29,8 @@ def load_config(folder: Path) -> Any:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
+    """Without the progress bars of transformers."""
     shown = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     try:

@@ -1,4 +1,4 @@
-"""Rows of shards as tensors. Decoded Arrow data is read as numpy without a copy; a batch is a run of consecutive rows.
+"""Rows of shards as tensors: a batch is a run of consecutive rows.
 
 Legend: R rows of a table, B rows of a batch, T tokens of its longest row, M masked positions, K top-k labels a position.
 """
@@ -8,17 +8,14 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from data.shards import leaf
+from student.training.columns import Columns
 
 GOLD_COLUMNS = ("input_ids", "mask_positions", "label_ids")
 TEACHER_COLUMNS = ("topk_ids", "topk_logits")
-NAME_COLUMNS = ("doc_id", "window")  # for messages
-LANGUAGE_COLUMN = "language"  # int16, added by the stream; in files the language is part of the path
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,33 +56,16 @@ class Batch:
         return replace(self, **{name: change(value) for name, value in tensors.items() if isinstance(value, Tensor)})
 
 
-class Columns:
-    """A table's columns as flat numpy arrays with offsets: the values of row r are values[offsets[r]:offsets[r + 1]]."""
-
-    def __init__(self, table: pa.Table) -> None:
-        self.rows = table.num_rows
-        lists = [name for name in table.column_names if pa.types.is_list(table.schema.field(name).type)]
-        self.leaves = {name: leaf(table.column(name)) for name in lists}
-        with_language = LANGUAGE_COLUMN in table.column_names
-        self.languages = table.column(LANGUAGE_COLUMN).to_numpy() if with_language else np.zeros(self.rows, np.int16)
-        self.places = [table.column(name) for name in NAME_COLUMNS if name in table.column_names]
-
-    def lengths(self, name: str = "input_ids") -> NDArray[np.int32]:
-        """The number of values of each row, [R]."""
-        return np.diff(self.leaves[name][1])
-
-    def values(self, name: str, begin: int, end: int) -> NDArray[Any]:
-        """The values of rows begin to end, flat."""
-        values, offsets = self.leaves[name]
-        return values[offsets[begin] : offsets[end]]
-
-
 def make_batch(columns: Columns, begin: int, end: int, *, pad: int, languages: Sequence[str] = ("",)) -> Batch:
     """Rows begin to end as a batch. languages: their names, by the numbers in the table."""
     lengths_B = columns.lengths()[begin:end].astype(np.int64)
     width = int(lengths_B.max())
-    ids_BT = np.full((end - begin, width), pad, dtype=np.int64)
-    ids_BT[np.arange(width) < lengths_B[:, None]] = columns.values("input_ids", begin, end)
+    padded = bool((lengths_B < width).any())
+    if padded:
+        ids_BT = np.full((end - begin, width), pad, dtype=np.int64)
+        ids_BT[np.arange(width) < lengths_B[:, None]] = columns.values("input_ids", begin, end)
+    else:
+        ids_BT = columns.values("input_ids", begin, end).astype(np.int64).reshape(-1, width)
     row_M = np.repeat(np.arange(end - begin), columns.lengths("mask_positions")[begin:end])
     places_M = row_M * width + columns.values("mask_positions", begin, end).astype(np.int64)
     label_ids_M = columns.values("label_ids", begin, end).astype(np.int64)
@@ -100,7 +80,7 @@ def make_batch(columns: Columns, begin: int, end: int, *, pad: int, languages: S
         )
 
     numbers_B = columns.languages[begin:end]
-    docs, windows = (column[begin:end].to_pylist() for column in columns.places) if columns.places else ((), ())
+    docs, windows = (column[begin:end].to_pylist() for column in columns.names.values()) if columns.names else ((), ())
     return Batch(
         input_ids=torch.from_numpy(ids_BT),
         lengths=torch.from_numpy(lengths_B),
@@ -110,7 +90,7 @@ def make_batch(columns: Columns, begin: int, end: int, *, pad: int, languages: S
         topk_logits=optional("topk_logits", np.float32, -1),
         label_logits=optional("label_logits", np.float32),
         tokens=int(lengths_B.sum()),
-        padded=bool((lengths_B < width).any()),
+        padded=padded,
         languages=tuple(np.bincount(numbers_B, minlength=len(languages)).tolist()),
         names=tuple(
             f"{languages[number]}: {doc}, window {window}" for number, doc, window in zip(numbers_B, docs, windows, strict=False)
@@ -118,7 +98,7 @@ def make_batch(columns: Columns, begin: int, end: int, *, pad: int, languages: S
     )
 
 
-def batch_bounds(lengths_R: NDArray[np.int32], budget: int) -> list[int]:
+def batch_bounds(lengths_R: NDArray[np.integer], budget: int) -> list[int]:
     """Where to cut rows, sorted longest first, into batches of at most `budget` tokens (rows × longest length).
 
     Makes as few batches as possible, and makes these as equal as possible: the smallest budget that needs no more batches is used.
@@ -135,7 +115,7 @@ def batch_bounds(lengths_R: NDArray[np.int32], budget: int) -> list[int]:
     return _cut(lengths_R, high)
 
 
-def _cut(lengths_R: NDArray[np.int32], budget: int) -> list[int]:
+def _cut(lengths_R: NDArray[np.integer], budget: int) -> list[int]:
     cuts = [0]
     while cuts[-1] < len(lengths_R):
         cuts.append(min(len(lengths_R), cuts[-1] + max(1, budget // int(lengths_R[cuts[-1]]))))

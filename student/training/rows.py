@@ -16,6 +16,7 @@ from data.random_bits import permutation
 from data.shards import Shard, open_shard
 from data.storage_faults import storage_fault
 from student.training.batch import TEACHER_COLUMNS
+from student.training.columns import Columns, Picked
 from student.training.row_checks import UnsoundRows, check_rows
 from vocab.errors import InputError, first_line
 from vocab.roles import FIRST_PIECE
@@ -61,28 +62,27 @@ class LanguageRows:
         # If there are few row groups, dealing them would give the ranks unequal shares. Then each rank takes every world-th row instead.
         self._by_row = world > 1 and len(self._groups) < 4 * world
         self._chunk_groups = len(self._groups) if self._by_row else CHUNK_ROW_GROUPS
-        self._held: tuple[tuple[int, int], pa.Table] | None = None
+        self._held: tuple[tuple[int, int], Picked] | None = None
         if self.rows < world:
             raise InputError(f"language '{language}': found {self.rows} rows for {world} processes; expected at least one for each")
 
-    def take(self, count: int, cursor: Cursor) -> tuple[pa.Table, Cursor]:
+    def take(self, count: int, cursor: Cursor) -> tuple[Picked, Cursor]:
         """The next `count` rows from the cursor, continuing into the next epoch at the end of one, and the cursor after them."""
-        parts: list[pa.Table] = []
+        parts: list[Picked] = []
         while count:
             chunks = self.chunks(cursor.epoch)
             if cursor.chunk == len(chunks):
                 cursor = Cursor(epoch=cursor.epoch + 1)
                 continue
-            table = self._chunk(cursor.epoch, cursor.chunk, chunks[cursor.chunk])
-            part = table.slice(cursor.row, count)
-            parts.append(part)
-            count -= part.num_rows
-            end = cursor.row + part.num_rows
-            if end < table.num_rows:
+            rows = self._chunk(cursor.epoch, cursor.chunk, chunks[cursor.chunk])
+            end = min(cursor.row + count, len(rows.row_R))
+            parts.append(rows.take(slice(cursor.row, end)))
+            count -= end - cursor.row
+            if end < len(rows.row_R):
                 cursor = Cursor(epoch=cursor.epoch, chunk=cursor.chunk, row=end)
             else:
                 cursor = Cursor(epoch=cursor.epoch, chunk=cursor.chunk + 1)
-        return pa.concat_tables(parts), cursor
+        return Picked.join(parts), cursor
 
     def chunks(self, epoch: int) -> list[list[tuple[Shard, int]]]:
         """This rank's row groups in an epoch, in chunks."""
@@ -91,13 +91,13 @@ class LanguageRows:
         size = self._chunk_groups
         return [[self._groups[index] for index in mine[begin : begin + size]] for begin in range(0, len(mine), size)]
 
-    def _chunk(self, epoch: int, chunk: int, groups: list[tuple[Shard, int]]) -> pa.Table:
+    def _chunk(self, epoch: int, chunk: int, groups: list[tuple[Shard, int]]) -> Picked:
         if self._held is None or self._held[0] != (epoch, chunk):
-            table = pa.concat_tables([self._read(shard, group) for shard, group in groups])
-            order = permutation(table.num_rows, self._seed, "rows", self.language, epoch, chunk, 0 if self._by_row else self._rank)
+            rows = Picked.all_of([Columns.of(self._read(shard, group)) for shard, group in groups])
+            order = permutation(len(rows.row_R), self._seed, "rows", self.language, epoch, chunk, 0 if self._by_row else self._rank)
             if self._by_row:
                 order = order[self._rank :: self._world]
-            self._held = (epoch, chunk), table.take(pa.array(order))
+            self._held = (epoch, chunk), rows.take(order)
         return self._held[1]
 
     def _read(self, shard: Shard, group: int) -> pa.Table:

@@ -10,24 +10,14 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from data.identity import fingerprint
 from data.random_bits import choices, permutation, random_bits, smoothed
 from data.read_ahead import ReadAhead
 from data.shards import Shard
-from student.training.batch import (
-    GOLD_COLUMNS,
-    LANGUAGE_COLUMN,
-    NAME_COLUMNS,
-    TEACHER_COLUMNS,
-    Batch,
-    Columns,
-    batch_bounds,
-    make_batch,
-)
+from student.training.batch import GOLD_COLUMNS, TEACHER_COLUMNS, Batch, batch_bounds, make_batch
+from student.training.columns import NAME_COLUMNS, Columns, Picked
 from student.training.rows import Cursor, LanguageRows
 from vocab.errors import InputError
 
@@ -188,16 +178,18 @@ class Stream(Iterator[Step]):
         settings = self.settings
         drawn = choices(self._weights, self._pool_rows, settings.seed, "languages", settings.rank, position.pool)
         counts = np.bincount(drawn, minlength=len(self.languages))
-        parts, cursors = [], dict(position.cursors)
+        parts: list[Picked] = []
+        cursors = dict(position.cursors)
         for index, rows in enumerate(self._rows):
             if counts[index]:
                 part, cursors[rows.language] = rows.take(int(counts[index]), cursors.get(rows.language, Cursor()))
-                parts.append(part.append_column(LANGUAGE_COLUMN, pa.array(np.full(part.num_rows, index, dtype=np.int16))))
-        table = pa.concat_tables(parts)
-        lengths = pc.list_value_length(table.column("input_ids")).to_numpy().astype(np.int64)
+                parts.append(part)
+        picked = Picked.join(parts)
+        lengths = picked.lengths()
         ties = random_bits(len(lengths), settings.seed, "pool", settings.rank, position.pool)
         order = np.lexsort((ties, -lengths))
-        return Columns(table.take(pa.array(order)).combine_chunks()), Position(pool=position.pool + 1, cursors=cursors)
+        languages = np.repeat(np.arange(len(counts), dtype=np.int16), counts)
+        return picked.take(order).gather(languages[order]), Position(pool=position.pool + 1, cursors=cursors)
 
 
 def shards_fingerprint(shards: Sequence[Shard]) -> str:

@@ -1,5 +1,6 @@
 """Words in windows: none is lost, whatever a tokenizer does to it, and each gets its own tag back."""
 
+import shutil
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,14 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from student.tasks.word_tokens import backend_words, student_words
+from data.recipe_file import save_recipe
+from student.tasks.reading import own_reader, student_reader
 from student.tasks.word_windows import join_tags, make_windows
 from tests.support.factories import two_language_recipe
 from tests.support.runs import build_union
 from vocab.errors import InputError
 from vocab.folder import load_map
 from vocab.roles import UNION_ROLES
-from vocab.teacher_vocabulary import read_teacher
 
 
 def by_letters(words: Sequence[str]) -> list[list[int]]:
@@ -53,22 +54,28 @@ def test_words_without_a_piece_and_words_that_fit_no_window() -> None:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("words")
-    build_union(two_language_recipe(folder), folder / "run")
+    recipe = two_language_recipe(folder)
+    build_union(recipe, folder / "run")
+    shutil.copytree(folder / "run/vocab/tokenizer", folder / "run/student")
+    save_recipe(recipe, folder / "run/student/recipe.toml")
     return folder
 
 
 def test_three_ways_to_read_a_word(run: Path) -> None:
-    vocabulary = run / "run/vocab"
+    student = run / "run/student"
     words = ["Der", "Fluss", "[MASK]", "🙂", "Bach"]
-    own = backend_words(read_teacher(run / "teachers/de", "bert-de").tokenizer)(words)
-    routed = student_words(vocabulary / "tokenizer", "routed", vocabulary=vocabulary, teacher="bert-de")(words)
-    union_ids = load_map(vocabulary, "bert-de").union_ids
+    own = own_reader(run / "teachers/de", "bert-de").words(words)
+    routed = student_reader(student, "routed", "de").words(words)
+    union_ids = load_map(run / "run/vocab", "bert-de").union_ids
     for mine, mapped in zip(own, routed, strict=True):
         assert [UNION_ROLES.unk if shared < 5 else shared for shared in union_ids[mine].tolist()] == mapped
-    union = student_words(vocabulary / "tokenizer", "union")(words)
+    union = student_reader(student, "union", "de").words(words)
     assert (union[0], union[1], union[4]) == (routed[0], routed[1], routed[4])
     assert UNION_ROLES.mask not in union[2]
-    with pytest.raises(InputError, match=r"restricted/tokenizer.json: no such file: run `mergedistill vocab --report`"):
-        student_words(vocabulary / "tokenizer", "restricted")
-    with pytest.raises(InputError, match="routed tokens need"):
-        student_words(vocabulary / "tokenizer", "routed")
+    with pytest.raises(InputError, match=r"restricted: no such folder: run `mergedistill vocab --report`"):
+        student_reader(student, "restricted", "de")
+    with pytest.raises(InputError, match=r"no teacher of the recipe reads 'fi' \(they read de, en\).*--route LANG=TEACHER"):
+        student_reader(student, "routed", "fi")
+    assert student_reader(student, "routed", "fi", route="bert-de").words(words) == routed
+    with pytest.raises(InputError, match="is no student of a run"):
+        student_reader(run / "teachers/de", "routed", "de")

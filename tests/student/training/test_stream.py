@@ -14,6 +14,7 @@ import torch
 from data.random_bits import choices, permutation, smoothed
 from data.shards import Shard, leaf, open_shard
 from student.training.batch import Batch, batch_bounds
+from student.training.columns import Columns, Picked
 from student.training.rows import Cursor, LanguageRows
 from student.training.stream import Position, Step, Stream, StreamSettings, shards_fingerprint
 from tests.support.student_shards import FIRST, V, make_shards
@@ -41,6 +42,10 @@ def content(step: Step) -> list[bytes]:
     return [
         getattr(batch, name).numpy().tobytes() for batch in step.batches for name in tensors if getattr(batch, name) is not None
     ]
+
+
+def gathered(picked: Picked) -> Columns:
+    return picked.gather(np.zeros(len(picked.row_R), np.int16))
 
 
 def numbers(batch: Batch) -> list[int]:
@@ -106,10 +111,10 @@ def test_each_epoch_covers_each_row_once_over_all_ranks(tmp_path: Path, sizes: l
         cursor = Cursor()
         while cursor.epoch < 2:
             epoch = cursor.epoch
-            table, cursor = rows.take(1, cursor)
+            picked, cursor = rows.take(1, cursor)
             if len(rows.chunks(epoch)) == cursor.chunk:  # step over the end of an epoch, as `take` does at its next call
                 cursor = Cursor(epoch=epoch + 1)
-            values, offsets = leaf(table.column("input_ids"))
+            values, offsets = gathered(picked).leaves["input_ids"]
             epochs[epoch][int(values[offsets[0] + 1]) - FIRST] += 1
             orders.append(int(values[offsets[0] + 1]))
     assert epochs[0] == epochs[1] == Counter(range(total))
@@ -120,8 +125,8 @@ def test_each_epoch_covers_each_row_once_over_all_ranks(tmp_path: Path, sizes: l
 def test_rows_of_several_row_groups_mix(tmp_path: Path) -> None:
     shards = make_shards(tmp_path, {("de", "a"): [64, 64]}, group_rows=16)
     rows = LanguageRows("de", shards, ["input_ids"], vocab_size=V, seed=1, rank=0, world=1)
-    table, _ = rows.take(16, Cursor())
-    values, offsets = leaf(table.column("input_ids"))
+    picked, _ = rows.take(16, Cursor())
+    values, offsets = gathered(picked).leaves["input_ids"]
     groups = {(int(number) - FIRST) // 16 for number in values[offsets[:-1] + 1]}
     assert len(groups) >= 3
 

@@ -1,0 +1,86 @@
+"""`evaluate lm`: how well models know languages, without a task: per byte and per character, so that tokenizers do not matter."""
+
+from collections.abc import Mapping, Sequence
+
+from data.recipe import Precision
+from data.storage import require_files
+from data.table import Column, Table, Value
+from student.hardware import open_accelerator
+from student.hf_folder import load_config, load_model
+from student.tasks.judged import judged_models
+from student.tasks.language_modelling import sample_texts, score_language
+from student.tasks.reading import Tokens
+from vocab.errors import InputError
+
+
+def evaluate_language(
+    models: Sequence[str],
+    teachers: Sequence[tuple[str, str]],
+    texts: Mapping[str, Sequence[str]],
+    *,
+    tokens: Tokens | None,
+    route: Mapping[str, str],
+    count: int,
+    characters: int,
+    max_length: int,
+    precision: Precision,
+) -> Table:
+    """A row for each language and model. texts: patterns of article shards by language.
+
+    Raises InputError for models and files that are not there, and for a model without room for max_length tokens.
+    """
+    found = {
+        language: sample_texts(
+            [file for pattern in patterns for file in require_files(pattern, f"--text {language}")], count, characters
+        )
+        for language, patterns in texts.items()
+    }
+    judged = judged_models(models, teachers, [*found], tokens, route)
+    for one in judged:
+        room = getattr(load_config(one.folder), "max_position_embeddings", None)
+        if isinstance(room, int) and 0 < room < max_length:
+            raise InputError(f"{one.folder}: has {room} positions, and --max-length is {max_length}; lower --max-length")
+        for language in one.languages:
+            one.reader(language)
+    rows: list[list[Value]] = []
+    for one in judged:
+        model = load_model(one.folder).float().to(open_accelerator().device)
+        for language in one.languages:
+            score = score_language(
+                model,
+                one.reader(language),
+                found[language],
+                max_length=max_length,
+                precision=precision,
+                what=f"lm, {one.name}, {language}",
+            )
+            rows.append(
+                [
+                    language,
+                    one.name,
+                    score.loss_per_byte,
+                    score.perplexity_per_character,
+                    score.characters,
+                    score.pieces,
+                    score.unknown / max(1, score.pieces),
+                ]
+            )
+    columns = [
+        Column("language"),
+        Column("model"),
+        Column("loss per byte", ".4f"),
+        Column("perplexity per character", ".3f"),
+        Column("characters", ",d"),
+        Column("pieces", ",d"),
+        Column("unknown", ".2%"),
+    ]
+    notes = [
+        "Loss per byte: of 15% masked pieces, nats / UTF-8 bytes. Pseudo-perplexity: PLL-word-l2r, per character. Lower is better in both.",
+        "An unknown piece is cheap to guess, so do not compare models whose shares of them differ much.",
+    ]
+    return Table(
+        title="Masked language modelling on the same texts",
+        columns=columns,
+        rows=sorted(rows, key=lambda row: str(row[0])),
+        notes=notes,
+    )

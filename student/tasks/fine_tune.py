@@ -1,0 +1,216 @@
+"""Fine-tuning of a masked LM on one task, and what it says of examples afterwards.
+
+XTREME's way: AdamW, a linear learning rate, the gradient clipped; the best weights on the development set, or the last ones. Different
+from its scripts: examples of similar length share a batch, as with transformers' group_by_length, which saves padding.
+"""
+
+import resource
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import transformers
+
+from data.progress import progress_bar
+from data.random_bits import permutation
+from data.recipe import Precision
+from data.thread_tuner import ThreadTuner
+from student.hardware import autocast, is_out_of_memory
+from student.hf_folder import load_config, quiet
+from student.tasks.task import IGNORED, Example, FineTuning, Task, pad_batch
+from vocab.errors import InputError, first_line
+from vocab.model_source import NO_CODE, load_fault
+from vocab.notices import say_once
+from vocab.roles import Roles
+
+_POOL = 50  # batches whose examples are sorted by length
+_TOKENS = 16_384  # of a forward pass without gradients
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tuned:
+    """How a fine-tuning went."""
+
+    steps: int
+    best_step: int
+    dev: float | None  # the headline metric on the development set, of the weights that were kept
+    seconds: float
+    peak_mb: float  # of the process; on CUDA, of the device's tensors
+    loss: float  # mean of the last steps
+
+
+def new_model(folder: Path, task: Task, labels: Sequence[str], max_length: int, seed: int) -> Any:
+    """The model of a folder with a new head for the task, whose weights follow from the seed.
+
+    Raises InputError for a model without such a head in transformers, and for one without room for `max_length` tokens.
+    """
+    config = load_config(folder)
+    room = getattr(config, "max_position_embeddings", None)
+    if isinstance(room, int) and 0 < room < max_length:
+        raise InputError(f"{folder}: has {room} positions, and --max-length is {max_length}; expected as many: lower --max-length")
+    torch.manual_seed(seed)
+    named = {
+        "num_labels": len(labels),
+        "id2label": dict(enumerate(labels)),
+        "label2id": {label: n for n, label in enumerate(labels)},
+    }
+    try:
+        with quiet():
+            return getattr(transformers, task.auto_class).from_pretrained(folder, **(named if labels else {}), **NO_CODE).float()
+    except Exception as error:  # each architecture fails in its own way
+        reason = load_fault(error)
+        raise InputError(
+            f"{folder}: cannot be opened as {task.auto_class} ({reason}); expected a masked LM of transformers"
+        ) from None
+
+
+def fine_tune(
+    model: Any,
+    task: Task,
+    examples: Sequence[Example],
+    tuning: FineTuning,
+    roles: Roles,
+    *,
+    seed: int,
+    precision: Precision,
+    dev: Callable[[], float] | None,
+    what: str,
+) -> Tuned:
+    """Train a model in place. `dev` gives the score on the development set, for tuning.keep = "best"."""
+    device = next(model.parameters()).device
+    started, count = time.perf_counter(), -(-len(examples) // tuning.batch_size)
+    steps = max(1, round(count * tuning.epochs))
+    warmup = tuning.warmup_steps
+    if warmup >= steps:
+        warmup = steps // 10
+        say_once(f"{what}: {tuning.warmup_steps} steps of warm-up are all of its {steps} steps: {warmup} are taken")
+    optimizer = _optimizer(model, tuning)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _linear(step + 1, steps, warmup))
+    tuner = ThreadTuner(torch.set_num_threads, torch.get_num_threads() if device.type == "cpu" else 1)
+    best: tuple[float, int, dict[str, Any]] | None = None
+    losses: list[float] = []
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    model.train()
+    with progress_bar(steps, what, "steps") as bar:
+        for step, batch in enumerate(_batches(examples, tuning, seed, steps), start=1):
+            with tuner.step(sum(len(example.input_ids) for example in batch)):
+                loss = _backward(model, task, batch, tuning, roles, precision)
+                torch.nn.utils.clip_grad_norm_(model.parameters(), tuning.clip)
+                optimizer.step()
+                schedule.step()
+                optimizer.zero_grad(set_to_none=True)
+            if not np.isfinite(loss):
+                raise InputError(f"{what}, step {step}: loss {loss}: not finite; expected a number: lower --learning-rate")
+            losses.append(loss)
+            bar.update(1)
+            if dev is not None and tuning.keep == "best" and (step % tuning.eval_steps == 0 or step == steps):
+                found = dev()
+                if best is None or found > best[0]:
+                    best = found, step, {name: value.detach().clone() for name, value in model.state_dict().items()}
+                model.train()
+            bar.set_postfix_str(f"loss {np.mean(losses[-50:]):.3f}" + (f", best on dev {best[0]:.1f}" if best else ""))
+    if best is not None:
+        model.load_state_dict(best[2])
+    return Tuned(
+        steps=steps,
+        best_step=best[1] if best else steps,
+        dev=best[0] if best else None,
+        seconds=time.perf_counter() - started,
+        peak_mb=_peak_mb(device),
+        loss=float(np.mean(losses[-50:])),
+    )
+
+
+@torch.no_grad()
+def answers(model: Any, task: Task, examples: Sequence[Example], roles: Roles, precision: Precision) -> list[Any]:
+    """What a model says of each example, in their order."""
+    device, types = next(model.parameters()).device, _has_types(model)
+    model.eval()
+    found: list[Any] = [None] * len(examples)
+    order = sorted(range(len(examples)), key=lambda number: -len(examples[number].input_ids))
+    begin = 0
+    while begin < len(order):
+        numbers = order[begin : begin + max(1, _TOKENS // len(examples[order[begin]].input_ids))]
+        batch = [examples[number] for number in numbers]
+        inputs = {name: value.to(device) for name, value in pad_batch(batch, roles.pad, types=types).items()}
+        with autocast(precision, device):
+            output = model(**inputs)
+        for number, said in zip(numbers, task.answers(output, batch), strict=True):
+            found[number] = said
+        begin += len(numbers)
+    return found
+
+
+def _backward(model: Any, task: Task, batch: Sequence[Example], tuning: FineTuning, roles: Roles, precision: Precision) -> float:
+    """The gradients of a batch; its loss. Each micro-batch counts by its share of the targets, so the sum is the mean over all."""
+    device, types = next(model.parameters()).device, _has_types(model)
+    total, targets = 0.0, _targets(batch)
+    for begin in range(0, len(batch), tuning.micro_batch):
+        part = batch[begin : begin + tuning.micro_batch]
+        inputs = pad_batch(part, roles.pad, types=types)
+        inputs |= task.targets(part, inputs["input_ids"].shape[1])
+        try:
+            with autocast(precision, device):
+                loss = model(**{name: value.to(device) for name, value in inputs.items()}).loss * (_targets(part) / targets)
+            loss.backward()
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            raise InputError(
+                f"out of memory with {len(part)} examples of {inputs['input_ids'].shape[1]} tokens ({first_line(error)}); "
+                "expected room for them: lower --micro-batch, which changes no more than the dropout that is drawn"
+            ) from None
+        total += float(loss.detach())
+    return total
+
+
+def _targets(examples: Sequence[Example]) -> int:
+    """How many targets the loss counts."""
+    return sum(target != IGNORED for example in examples for target in example.target)
+
+
+def _batches(examples: Sequence[Example], tuning: FineTuning, seed: int, steps: int) -> Iterator[list[Example]]:
+    """`steps` batches, epoch after epoch: examples in a random order that follows from the seed, those of similar length together."""
+    done = epoch = 0
+    size, pool = tuning.batch_size, tuning.batch_size * _POOL
+    while done < steps:
+        order = permutation(len(examples), seed, "fine-tuning", epoch).tolist()
+        batches = list[list[int]]()
+        for begin in range(0, len(order), pool):
+            numbers = sorted(order[begin : begin + pool], key=lambda number: -len(examples[number].input_ids))
+            batches += [numbers[start : start + size] for start in range(0, len(numbers), size)]
+        for index in permutation(len(batches), seed, "batches of fine-tuning", epoch).tolist()[: steps - done]:
+            yield [examples[number] for number in batches[index]]
+        done, epoch = done + len(batches), epoch + 1
+
+
+def _optimizer(model: Any, tuning: FineTuning) -> torch.optim.Optimizer:
+    """AdamW. Biases and the weights of layer norms (all of one dimension) do not decay."""
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    groups = [
+        {"params": [one for one in parameters if one.ndim > 1], "weight_decay": tuning.weight_decay},
+        {"params": [one for one in parameters if one.ndim <= 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=tuning.learning_rate, eps=1e-8)
+
+
+def _linear(step: int, steps: int, warmup: int) -> float:
+    """The share of the learning rate at a step, from 1: up over the warm-up, then down to 0 behind the last step."""
+    if step < warmup:
+        return step / warmup
+    return max(0.0, (steps + 1 - step) / max(1, steps + 1 - max(1, warmup)))
+
+
+def _has_types(model: Any) -> bool:
+    return (getattr(model.config, "type_vocab_size", 0) or 0) > 1
+
+
+def _peak_mb(device: torch.device) -> float:
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 1e6
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6

@@ -1,0 +1,143 @@
+"""How well a masked LM knows a language, in numbers that do not depend on its tokenizer: per byte and per character of the same text.
+
+Two numbers, both of Σ −log p over pieces whose own text is masked:
+
+loss per byte: pieces that are drawn (15%) are masked together, as in pre-training. The sum over them / the UTF-8 bytes of their text, in
+nats.
+
+pseudo-perplexity per character: each piece once, with the later pieces of its word masked too (PLL-word-l2r, Kauf and Ivanova 2023, after
+Salazar et al. 2020). exp(the sum over all pieces / the characters of the text). Without the rule for words, a tokenizer that cuts words
+into many pieces would guess them from each other.
+
+An unknown piece costs its own id only, whatever word it hides, so it is cheap: the share of unknown pieces stands beside the numbers.
+
+Legend: N pieces of a text, B sequences of a batch, T places, M masked places, V vocabulary.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from data.articles import read_articles
+from data.progress import each
+from data.random_bits import permutation
+from data.recipe import Precision
+from student.hardware import autocast
+from student.tasks.reading import Reader
+from student.training.masked_head import decoder, hidden_at_masks
+from vocab.errors import InputError
+from vocab.routed import Segmentation
+
+RATE, MASKINGS = 0.15, 4
+_TOKENS = 8192  # of a forward pass
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LanguageScore:
+    """The scores of one model in one language."""
+
+    loss_per_byte: float
+    perplexity_per_character: float
+    texts: int
+    characters: int
+    pieces: int
+    unknown: int  # of the pieces
+
+
+def sample_texts(files: Sequence[str], texts: int, characters: int) -> list[str]:
+    """The beginnings of the first articles, each cut at white space before `characters` (or at it, in scripts without)."""
+    articles = (text for file in files for _, text in read_articles(file))
+    found = [_cut(" ".join(text.split()), characters) for text in islice(articles, texts)]
+    found = [text for text in found if text]
+    if not found:
+        raise InputError(f"{files[0]}: found no text; expected article shards with text: make them with `mergedistill prepare`")
+    return found
+
+
+def _cut(text: str, characters: int) -> str:
+    if len(text) <= characters:
+        return text
+    head = text[:characters]
+    return head[: head.rfind(" ")] if head.rfind(" ") > characters // 2 else head
+
+
+@torch.no_grad()
+def score_language(
+    model: Any, reader: Reader, texts: Sequence[str], *, max_length: int, precision: Precision, what: str, seed: int = 0
+) -> LanguageScore:
+    """Score a masked LM on texts. A text of more than max_length − 2 pieces is read in several windows, cut between words."""
+    model.eval()
+    masked_loss = masked_bytes = total = 0.0
+    pieces = unknown = characters = 0
+    for number, (text, found) in enumerate(zip(each(texts, what, "texts"), reader.texts(texts), strict=True)):
+        characters += len(text)
+        bytes_N = np.array([len(text[begin:end].encode()) for begin, end in found.offsets.tolist()])
+        pieces, unknown = pieces + len(found.ids), unknown + int((found.ids == reader.roles.unk).sum())
+        for begin, end in _windows(found, max_length - 2):
+            ids, words = found.ids[begin:end].astype(np.int64), found.word_ids[begin:end]
+            count = max(1, round(RATE * len(ids)))
+            drawn = [permutation(len(ids), seed, "masked LM", number, begin, copy)[:count] for copy in range(MASKINGS)]
+            masks = [np.isin(np.arange(len(ids)), places) for places in drawn]
+            losses = _losses(model, reader, ids, masks, drawn, precision)
+            masked_loss += float(sum(part.sum() for part in losses))
+            masked_bytes += float(sum(bytes_N[begin:end][places].sum() for places in drawn))
+            total += float(sum(part.sum() for part in _losses(model, reader, ids, *_one_by_one(words), precision)))
+    return LanguageScore(
+        loss_per_byte=masked_loss / max(1.0, masked_bytes),
+        perplexity_per_character=math.exp(min(700.0, total / max(1, characters))),
+        texts=len(texts),
+        characters=characters,
+        pieces=pieces,
+        unknown=unknown,
+    )
+
+
+def _one_by_one(words_N: NDArray[np.int64]) -> tuple[list[NDArray[np.bool_]], list[NDArray[np.int64]]]:
+    """For each piece: what is masked, the piece and the later pieces of its word; and the place that is scored."""
+    place_N = np.arange(len(words_N))
+    masks = [(place_N >= place) & ((words_N == words_N[place]) & (words_N >= 0) | (place_N == place)) for place in place_N]
+    return masks, [np.array([place]) for place in place_N]
+
+
+def _windows(found: Segmentation, room: int) -> Iterator[tuple[int, int]]:
+    """Pieces of a text in runs of at most `room`, cut where a word begins if there is such a place."""
+    begin, count = 0, len(found.ids)
+    while begin < count:
+        end = min(begin + room, count)
+        if end < count:
+            starts = np.flatnonzero(np.diff(found.word_ids[begin : end + 1])) + 1
+            end = begin + int(starts[-1]) if len(starts) else end
+        yield begin, end
+        begin = end
+
+
+def _losses(
+    model: Any,
+    reader: Reader,
+    ids_N: NDArray[np.int64],
+    masks: Sequence[NDArray[np.bool_]],
+    scored: Sequence[NDArray[np.int64]],
+    precision: Precision,
+) -> list[NDArray[np.float64]]:
+    """−log p of the scored places of each masked copy of a window, in nats."""
+    device, roles = next(model.parameters()).device, reader.roles
+    linear, width = decoder(model), len(ids_N) + 2
+    found: list[NDArray[np.float64]] = []
+    step = max(1, _TOKENS // width)
+    for begin in range(0, len(masks), step):
+        part, places = masks[begin : begin + step], scored[begin : begin + step]
+        ids_BT = np.stack([np.concatenate(([roles.cls], np.where(mask, roles.mask, ids_N), [roles.sep])) for mask in part])
+        flat_M = np.concatenate([row * width + 1 + places_of for row, places_of in enumerate(places)])
+        gold_M = torch.from_numpy(ids_N[np.concatenate(places)]).to(device)
+        with autocast(precision, device):
+            hidden_MH = hidden_at_masks(model, torch.from_numpy(ids_BT).to(device), None, torch.from_numpy(flat_M).to(device))
+            logits_MV = torch.nn.functional.linear(hidden_MH, linear.weight, linear.bias).float()
+        loss_M = torch.nn.functional.cross_entropy(logits_MV, gold_M, reduction="none").double().cpu().numpy()
+        found += np.split(loss_M, np.cumsum([len(places_of) for places_of in places])[:-1])
+    return found

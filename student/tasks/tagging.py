@@ -1,0 +1,93 @@
+"""Named entities and parts of speech: a tag for each word."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from student.tasks.entities import accuracy, entity_f1, xtreme_f1
+from student.tasks.read_tags import Sentence, Words, read_columns, read_conllu, read_panx
+from student.tasks.reading import Reader
+from student.tasks.task import IGNORED, Encoded, Example, FineTuning, Task
+from student.tasks.word_windows import join_tags, make_windows
+
+
+class _Tagging(Task):
+    auto_class = "AutoModelForTokenClassification"
+
+    def label_set(self, data: Sequence[Sequence[Sentence]]) -> tuple[str, ...]:
+        return tuple(sorted({tag for sentences in data for sentence in sentences for tag in sentence.tags}))
+
+    def encode(
+        self, data: Sequence[Sentence], reader: Reader, labels: Sequence[str], tuning: FineTuning, *, train: bool
+    ) -> Encoded:
+        counters: Counter[str] = Counter()
+        windows = make_windows([sentence.words for sentence in data], reader.words, reader.roles, tuning.max_length, counters)
+        number = {label: index for index, label in enumerate(labels)}
+        examples, done = [], Counter[int]()
+        for window in windows:
+            tags = data[window.sentence].tags[done[window.sentence] :][: len(window.heads)]
+            done[window.sentence] += len(window.heads)
+            target = [IGNORED] * len(window.input_ids)
+            for place, tag in zip(window.heads, tags, strict=True):
+                target[place] = number[tag]
+            examples.append(Example(input_ids=window.input_ids, second=len(window.input_ids), target=tuple(target)))
+        return Encoded(examples=examples, counters=counters, back=windows)
+
+    def targets(self, batch: Sequence[Example], width: int) -> dict[str, Tensor]:
+        return {"labels": torch.tensor([[*example.target, *[IGNORED] * (width - len(example.target))] for example in batch])}
+
+    def answers(self, output: Any, batch: Sequence[Example]) -> list[Any]:
+        best_BT = output.logits.argmax(-1).cpu().numpy()
+        return [best_BT[row, : len(example.input_ids)] for row, example in enumerate(batch)]
+
+    def predict(
+        self, data: Sequence[Sentence], encoded: Encoded, said: Sequence[Any], labels: Sequence[str], tuning: FineTuning
+    ) -> list[list[str]]:
+        tags = [[labels[best[place]] for place in window.heads] for window, best in zip(encoded.back, said, strict=True)]
+        return join_tags(encoded.back, tags, len(data))
+
+
+class EntityTask(_Tagging):
+    """Named entities: F1 as seqeval has it, lenient (the headline) and strict."""
+
+    name = "ner"
+    headline = "f1"
+    defaults = FineTuning(eval_steps=1000)
+
+    def read(self, files: Sequence[Path], labels: Path | None, *, train: bool) -> list[Sentence]:
+        """PAN-X's .tsv, WikiANN's .conllu (the word is the second column), and else CoNLL's columns (the word is the first)."""
+        found = list[Sentence]()
+        for file in files:
+            kind = file.name.removesuffix(".gz").rpartition(".")[2]
+            found += read_panx(file) if kind == "tsv" else read_columns(file, word=1 if kind == "conllu" else 0)
+        return found
+
+    def score(self, data: Sequence[Sentence], predicted: Sequence[Sequence[str]], language: str) -> dict[str, float]:
+        gold = [sentence.tags for sentence in data]
+        return {
+            "f1": entity_f1(gold, predicted),
+            "strict_f1": entity_f1(gold, predicted, "strict"),
+            "accuracy": accuracy(gold, predicted),
+        }
+
+
+class PartOfSpeechTask(_Tagging):
+    """Parts of speech: accuracy (the headline), and XTREME's F1."""
+
+    name = "udpos"
+    headline = "accuracy"
+    defaults = FineTuning(eval_steps=500)
+
+    def __init__(self, words: Words = "fused"):
+        self.words: Words = words
+
+    def read(self, files: Sequence[Path], labels: Path | None, *, train: bool) -> list[Sentence]:
+        return [sentence for file in files for sentence in read_conllu(file, words=self.words)]
+
+    def score(self, data: Sequence[Sentence], predicted: Sequence[Sequence[str]], language: str) -> dict[str, float]:
+        gold = [sentence.tags for sentence in data]
+        return {"accuracy": accuracy(gold, predicted), "xtreme_f1": xtreme_f1(gold, predicted)}
