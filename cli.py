@@ -524,7 +524,7 @@ for _name in _TASKS:
 @click.option("--max-length", type=click.IntRange(min=8), default=128, show_default=True, help="Tokens of a window.")
 @precision_option
 @json_option
-def evaluate_lm(texts: Sequence[tuple[str, str]], as_json: bool, **options: Any) -> None:
+def evaluate_lm(texts: Sequence[tuple[str, str]], route: Sequence[tuple[str, str]], as_json: bool, **options: Any) -> None:
     """Held-out loss per UTF-8 byte, and pseudo-perplexity per character: models with different tokenizers compare.
 
     \b
@@ -533,7 +533,7 @@ def evaluate_lm(texts: Sequence[tuple[str, str]], as_json: bool, **options: Any)
     from student.evaluate_language import evaluate_language
     from student.evaluate_tasks import by_language
 
-    _print(evaluate_language(texts=by_language(texts), **options), as_json)
+    _print(evaluate_language(texts=by_language(texts), route=dict(route), **options), as_json)
 
 
 @evaluate.command("compare")

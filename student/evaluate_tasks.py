@@ -132,6 +132,11 @@ def evaluate(request: Request) -> Evaluation:
         {language: task.read(files.data, files.labels, train=name == "train") for language, files in part.items()}
         for name, part in (("train", request.train), ("dev", request.dev), ("test", request.test))
     )
+    trained_on = {file_fingerprint(file): file for files in request.train.values() for file in files.data}
+    for language, files in request.test.items():
+        for file in files.data:
+            if same := trained_on.get(file_fingerprint(file)):
+                raise InputError(f"--test {language}: {file} is the training file {same}; expected other text")
     labels = task.label_set([*train.values(), *dev.values(), *test.values()])
     work = [
         (model, language, seed)
@@ -183,9 +188,6 @@ def _check(request: Request) -> None:
         )
     if request.tuning.keep == "best" and (missing := [language for language in _trained(request) if language not in request.dev]):
         raise InputError(f"found no --dev {missing[0]}=…; expected files to choose the best weights by, or --keep last")
-    for language, files in request.test.items():
-        if language in request.train and set(files.data) & set(request.train[language].data):
-            raise InputError(f"--test {language}: {files.data[0]} is also a training file; expected other files")
 
 
 def _trained(request: Request) -> list[str]:

@@ -58,14 +58,21 @@ def new_model(folder: Path, task: Task, labels: Sequence[str], max_length: int, 
         "id2label": dict(enumerate(labels)),
         "label2id": {label: n for n, label in enumerate(labels)},
     }
+    options: dict[str, Any] = {**(named if labels else {}), **NO_CODE}
     try:
         with quiet():
-            return getattr(transformers, task.auto_class).from_pretrained(folder, **(named if labels else {}), **NO_CODE).float()
+            model, info = getattr(transformers, task.auto_class).from_pretrained(folder, output_loading_info=True, **options)
     except Exception as error:  # each architecture fails in its own way
         reason = load_fault(error)
         raise InputError(
             f"{folder}: cannot be opened as {task.auto_class} ({reason}); expected a masked LM of transformers"
         ) from None
+    # The head is new. So is BERT's pooler, which masked LMs do not have.
+    prefix = f"{model.base_model_prefix}."
+    lacks = sorted(key for key in info["missing_keys"] if key.startswith(prefix) and "pooler" not in key)
+    if lacks:
+        raise InputError(f"{folder}: lacks {len(lacks)} weights of its encoder ({lacks[0]}, …); expected all: save the model again")
+    return model.float()
 
 
 def fine_tune(

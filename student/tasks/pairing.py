@@ -66,6 +66,7 @@ class PairTask(Task):
 
 
 def _longest_first(first: list[int], second: list[int], room: int) -> tuple[list[int], list[int]]:
-    """Both texts cut at their ends to `room` pieces together: always the longer one, as transformers does."""
-    keep = min(len(first), max(room - len(second), (room + 1) // 2))
+    """Both texts cut at their ends to `room` pieces together: the longer one, then both equally, as transformers does."""
+    short = min(len(first), len(second), room // 2)
+    keep = room - short if len(first) > len(second) else short
     return first[:keep], second[: room - keep]

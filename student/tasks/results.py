@@ -115,20 +115,18 @@ class Evaluation:
 
     def _by_seed(self, model: str, languages: Sequence[str]) -> list[float]:
         """The mean RDT of each seed, against the teachers of the same seed."""
-        found = []
-        seeds = sorted({run.seed for run in self.runs})
-        for place, _ in enumerate(seeds):
+        deviations = []
+        for place in range(len({run.seed for run in self.runs})):
             values = []
             for language in languages:
                 own = self.values(model, language, self.headline)[place]
-                others = [
-                    found[place] for name in self.names(teacher=True) if (found := self.values(name, language, self.headline))
-                ]
+                teachers = [self.values(name, language, self.headline) for name in self.names(teacher=True)]
+                others = [of_seeds[place] for of_seeds in teachers if of_seeds]
                 if not all(others):
-                    return []
+                    return []  # nothing deviates from 0 by percents
                 values.append(statistics.fmean(deviation(own, other) for other in others))
-            found.append(statistics.fmean(values))
-        return found
+            deviations.append(statistics.fmean(values))
+        return deviations
 
     def to_json(self) -> dict[str, Any]:
         """Everything, for programs and for `evaluate compare`."""

@@ -13,6 +13,10 @@ def test_the_two_means_differ() -> None:
     assert deviation_of_means([50.0, 90.0], [40.0, 100.0]) == 0.0
 
 
+def test_the_paper_s_avg_column_is_the_deviation_of_averages() -> None:
+    assert deviation_of_means([75.33], [69.24]) == pytest.approx(8.8, abs=0.05)
+
+
 def test_several_teachers_of_a_language_count_as_one() -> None:
     assert mean_deviation({"a": 50.0, "b": 90.0}, {"a": [40.0, 50.0], "b": [100.0]}) == pytest.approx((12.5 - 10.0) / 2)
 
