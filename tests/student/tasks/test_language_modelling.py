@@ -25,7 +25,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_scores_are_those_of_a_loop(folder: Path) -> None:
     model, reader = load_model(folder).eval(), own_reader(folder, "de")
-    texts = ["Der Fluss fließt Flussbach .", "Ein Bach ist Stadtxfluss"]  # words of several pieces, and an unknown one
+    texts = ["Der Fluss fließt Flussbach .", "Ein Bach ist Stadtfluss"]  # an unknown word, and one of several pieces
     found = score_language(model, reader, texts, max_length=32, precision="float32", what="lm")
     masked = masked_bytes = total = 0.0
     for number, (text, segmentation) in enumerate(zip(texts, reader.texts(texts), strict=True)):
