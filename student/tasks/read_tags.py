@@ -105,7 +105,7 @@ def read_panx(file: Path) -> list[Sentence]:
     def word_and_tag(_: int, columns: list[str]) -> tuple[str, str]:
         return columns[0][shift:], columns[-1] if len(columns) > 1 else "O"
 
-    return _read_columns(file, "\t", word_and_tag)
+    return _read_columns(file, "\t", word_and_tag, comments=False)
 
 
 def read_columns(file: Path, *, word: int = 0, tag: int = -1) -> list[Sentence]:
@@ -117,24 +117,31 @@ def read_columns(file: Path, *, word: int = 0, tag: int = -1) -> list[Sentence]:
         except IndexError:
             raise wrong(file, number, f"{len(columns)} columns", f"the columns {word} and {tag}") from None
 
-    return _read_columns(file, None, word_and_tag)
+    return _read_columns(file, None, word_and_tag, comments=True)
 
 
-def _read_columns(file: Path, separator: str | None, word_and_tag: Callable[[int, list[str]], tuple[str, str]]) -> list[Sentence]:
+def _read_columns(
+    file: Path, separator: str | None, word_and_tag: Callable[[int, list[str]], tuple[str, str]], *, comments: bool
+) -> list[Sentence]:
     """Sentences of a file with a word a line. A tag that is not O, B-TYPE or I-TYPE is an InputError."""
     sentences, pairs = [], list[tuple[str, str]]()
     for number, line in _with_end(file):
-        if line.startswith(("#", "-DOCSTART-")) and not pairs:
-            continue
-        if line.strip():
-            found, tag = word_and_tag(number, line.split(separator))
-            if tag != "O" and not (tag[:2] in ("B-", "I-") and tag[2:]):
+        columns = line.split(separator)
+        if comments and not pairs and (line.startswith("-DOCSTART-") or (line.startswith("#") and not _is_tag(columns[-1]))):
+            continue  # "#" with a tag is a word
+        if columns and line.strip():
+            found, tag = word_and_tag(number, columns)
+            if not _is_tag(tag):
                 raise wrong(file, number, f"the tag '{tag}'", "O, B-TYPE or I-TYPE")
             pairs.append((found, tag))
         elif pairs:
             sentences.append(Sentence(tuple(found for found, _ in pairs), tuple(tag for _, tag in pairs)))
             pairs = []
     return _not_empty(file, sentences)
+
+
+def _is_tag(text: str) -> bool:
+    return text == "O" or (text[:2] in ("B-", "I-") and len(text) > 2)
 
 
 def _with_end(file: Path) -> Iterator[tuple[int, str]]:

@@ -28,6 +28,14 @@ def test_every_command_has_help_with_an_example_and_stands_in_the_readme(name: s
     assert f"mergedistill {name}" in README or f"make {name}" in README
 
 
+@pytest.mark.parametrize("name", main.commands["evaluate"].commands)  # type: ignore[attr-defined]
+def test_every_kind_of_evaluation_has_help_with_an_example(name: str) -> None:
+    result = invoke("evaluate", name, "--help")
+    assert result.exit_code == 0
+    assert f"Example:  mergedistill evaluate {name}" in result.output
+    assert name in README
+
+
 def test_help_imports_no_library() -> None:
     program = "import sys, cli; cli.main(['--help'], standalone_mode=False); print(sorted(sys.modules), file=sys.stderr)"
     shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -125,6 +125,13 @@ def entry(number: str = "1", text: str = "Rhein", start: Any = 14) -> dict[str, 
     return {"id": number, "question": "Wo?", "answers": [{"text": text, "answer_start": start}]}
 
 
+def test_a_number_sign_is_a_word_where_it_has_a_tag(tmp_path: Path) -> None:
+    file = write(tmp_path / "a.tsv", "#\tO\n重\tB-LOC\n\n#\n\n")
+    assert [sentence.words for sentence in read_panx(file)] == [("#", "重"), ("#",)]
+    file = write(tmp_path / "a.conll", "# id 7 domain=news\n# O\nBonn B-LOC\n\n-DOCSTART- -X- O\n\nRhein B-LOC\n\n")
+    assert [sentence.words for sentence in read_columns(file)] == [("#", "Bonn"), ("Rhein",)]
+
+
 def test_questions(tmp_path: Path) -> None:
     file = write(tmp_path / "q.json.gz", json.dumps(squad(entry(), entry("2", "Bonn", 0))))
     first, second = read_questions(file)
