@@ -58,11 +58,9 @@ class Picked:
     row_R: NDArray[np.int64]  # and where in it
 
     @classmethod
-    def all_of(cls, sources: Sequence[Columns]) -> "Picked":
-        """All rows, source after source."""
-        source_R = np.repeat(np.arange(len(sources)), [source.rows for source in sources])
-        row_R = np.concatenate([np.arange(source.rows) for source in sources]) if sources else np.zeros(0, np.int64)
-        return cls(sources=tuple(sources), source_R=source_R, row_R=row_R)
+    def all_of(cls, source: Columns) -> "Picked":
+        """All rows of one source."""
+        return cls(sources=(source,), source_R=np.zeros(source.rows, np.int64), row_R=np.arange(source.rows))
 
     @classmethod
     def join(cls, parts: Sequence["Picked"]) -> "Picked":
@@ -96,9 +94,12 @@ class Picked:
             offsets, places = self._places(parts, key)
             for name in names_of_key:
                 values = [_by_place(source, name, key) for source, _ in parts]
-                flat = np.empty((int(offsets[-1]), values[0].shape[1]), values[0].dtype)
-                for found, (source_L, target_L) in zip(values, places, strict=True):
-                    flat[target_L] = found[source_L]
+                taken = [np.take(found, source_L, axis=0, mode="clip") for found, (source_L, _) in zip(values, places, strict=True)]
+                flat = taken[0]
+                if len(taken) > 1:
+                    flat = np.empty((int(offsets[-1]), flat.shape[1]), flat.dtype)
+                    for found, (_, target_L) in zip(taken, places, strict=True):
+                        flat[target_L] = found
                 leaves[name] = flat.reshape(-1), offsets * flat.shape[1]
         names = {}
         for name in parts[0][0].names:

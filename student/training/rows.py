@@ -5,6 +5,7 @@ chunk and the rows of the chunk are shuffled, so rows of several files mix.
 """
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,7 +35,10 @@ class Cursor:
 
 
 class LanguageRows:
-    """The rows of one language. `take` from the same cursor always gives the same rows; only the last decoded chunk is kept."""
+    """The rows of one language. `take` from the same cursor always gives the same rows; only the last decoded chunk is kept.
+
+    With a `decoder`, its thread decodes the next chunk while the last rows of one are used. This changes no row and no order.
+    """
 
     def __init__(
         self,
@@ -47,6 +51,7 @@ class LanguageRows:
         rank: int,
         world: int,
         kept: Mapping[str, NDArray[np.bool_]] | None = None,
+        decoder: Executor | None = None,
     ) -> None:
         """kept: the rows that count, by the location of their shard; all rows of a shard that is not in it."""
         self.language = language
@@ -63,18 +68,22 @@ class LanguageRows:
         self._by_row = world > 1 and len(self._groups) < 4 * world
         self._chunk_groups = len(self._groups) if self._by_row else CHUNK_ROW_GROUPS
         self._held: tuple[tuple[int, int], Picked] | None = None
+        self._decoder = decoder
+        self._next: tuple[tuple[int, int], Future[Picked]] | None = None
+        self._dealt: tuple[int, list[list[tuple[Shard, int]]]] | None = None
         if self.rows < world:
             raise InputError(f"language '{language}': found {self.rows} rows for {world} processes; expected at least one for each")
 
     def take(self, count: int, cursor: Cursor) -> tuple[Picked, Cursor]:
         """The next `count` rows from the cursor, continuing into the next epoch at the end of one, and the cursor after them."""
         parts: list[Picked] = []
+        wanted = count
         while count:
             chunks = self.chunks(cursor.epoch)
             if cursor.chunk == len(chunks):
                 cursor = Cursor(epoch=cursor.epoch + 1)
                 continue
-            rows = self._chunk(cursor.epoch, cursor.chunk, chunks[cursor.chunk])
+            rows = self._chunk(cursor.epoch, cursor.chunk)
             end = min(cursor.row + count, len(rows.row_R))
             parts.append(rows.take(slice(cursor.row, end)))
             count -= end - cursor.row
@@ -82,23 +91,52 @@ class LanguageRows:
                 cursor = Cursor(epoch=cursor.epoch, chunk=cursor.chunk, row=end)
             else:
                 cursor = Cursor(epoch=cursor.epoch, chunk=cursor.chunk + 1)
+        if self._held is not None and (cursor.row == 0 or len(self._held[1].row_R) - cursor.row < 2 * wanted):
+            self._prepare()
         return Picked.join(parts), cursor
 
     def chunks(self, epoch: int) -> list[list[tuple[Shard, int]]]:
         """This rank's row groups in an epoch, in chunks."""
+        if self._dealt is None or self._dealt[0] != epoch:
+            self._dealt = epoch, self._deal(epoch)
+        return self._dealt[1]
+
+    def _deal(self, epoch: int) -> list[list[tuple[Shard, int]]]:
         order = permutation(len(self._groups), self._seed, "row groups", self.language, epoch)
         mine = order if self._by_row else order[self._rank :: self._world]
         size = self._chunk_groups
         return [[self._groups[index] for index in mine[begin : begin + size]] for begin in range(0, len(mine), size)]
 
-    def _chunk(self, epoch: int, chunk: int, groups: list[tuple[Shard, int]]) -> Picked:
-        if self._held is None or self._held[0] != (epoch, chunk):
-            rows = Picked.all_of([Columns.of(self._read(shard, group)) for shard, group in groups])
-            order = permutation(len(rows.row_R), self._seed, "rows", self.language, epoch, chunk, 0 if self._by_row else self._rank)
-            if self._by_row:
-                order = order[self._rank :: self._world]
-            self._held = (epoch, chunk), rows.take(order)
+    def _prepare(self) -> None:
+        """Have the chunk behind the held one decoded."""
+        if self._decoder is None or self._held is None or self._next is not None:
+            return
+        epoch, chunk = self._held[0]
+        here = self.chunks(epoch)
+        after = (epoch, chunk + 1) if chunk + 1 < len(here) else (epoch + 1, 0)
+        groups = here[after[1]] if after[0] == epoch else self._deal(after[0])[0]
+        self._next = after, self._decoder.submit(self._decode, *after, groups)
+
+    def _chunk(self, epoch: int, chunk: int) -> Picked:
+        key = (epoch, chunk)
+        if self._held is None or self._held[0] != key:
+            ready, self._next = self._next, None
+            rows = (
+                ready[1].result()
+                if ready is not None and ready[0] == key
+                else self._decode(epoch, chunk, self.chunks(epoch)[chunk])
+            )
+            self._held = key, rows
         return self._held[1]
+
+    def _decode(self, epoch: int, chunk: int, groups: list[tuple[Shard, int]]) -> Picked:
+        """The rows of a chunk, in their order."""
+        table = pa.concat_tables([self._read(shard, group) for shard, group in groups])
+        rows = Picked.all_of(Columns.of(table.combine_chunks()))
+        order = permutation(len(rows.row_R), self._seed, "rows", self.language, epoch, chunk, 0 if self._by_row else self._rank)
+        if self._by_row:
+            order = order[self._rank :: self._world]
+        return rows.take(order)
 
     def _read(self, shard: Shard, group: int) -> pa.Table:
         """The rows of a row group that count."""

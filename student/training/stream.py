@@ -6,6 +6,7 @@ number of the pool. So a position has only three parts: the pool, the cursors at
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -70,7 +71,7 @@ class StreamSettings:
 
 
 class Stream(Iterator[Step]):
-    """An iterator over steps. A background thread reads ahead; close the stream (or use `with`) to stop it.
+    """An iterator over steps. Background threads read ahead; close the stream (or use `with`) to stop it.
 
     `shards` need no teacher columns if `with_teacher` is false. An empty list of shards is an InputError, and so is a damaged page or
     an id outside the vocabulary, which is found while iterating.
@@ -101,6 +102,7 @@ class Stream(Iterator[Step]):
             *(NAME_COLUMNS if with_names else ()),
         ]
         self.languages = sorted({shard.path.language for shard in shards})
+        self._decoder = ThreadPoolExecutor(1, thread_name_prefix="decoder")
         self._rows = [
             LanguageRows(
                 language,
@@ -111,6 +113,7 @@ class Stream(Iterator[Step]):
                 rank=settings.rank,
                 world=settings.world,
                 kept=kept,
+                decoder=self._decoder,
             )
             for language in self.languages
         ]
@@ -144,8 +147,9 @@ class Stream(Iterator[Step]):
         return Stream(shards, settings, kept=kept, start=step.before, with_names=True)
 
     def close(self) -> None:
-        """Stop the background thread."""
+        """Stop the background threads."""
         self._ahead.close()
+        self._decoder.shutdown(wait=False, cancel_futures=True)
 
     def _steps(self, start: Position, pin: bool) -> Iterator[Step]:
         """Groups micro-batches into steps: as many as fit into the tokens of a step, at least one."""

@@ -30,7 +30,7 @@ def test_gathered_rows_are_those_of_a_loop(sizes: list[int], seed: int, sliced: 
     every = [row for table in tables for row in table.to_pylist()]
     if not every:
         return
-    parts = [Picked.all_of([Columns.of(table)]) for table in tables]
+    parts = [Picked.all_of(Columns.of(table)) for table in tables]
     order = rng.integers(0, len(every), rng.integers(1, 20))  # a row may come twice
     languages = rng.integers(0, 3, len(order)).astype(np.int16)
     picked = Picked.join(parts).take(order)
@@ -47,5 +47,5 @@ def test_gathered_rows_are_those_of_a_loop(sizes: list[int], seed: int, sliced: 
 
 def test_gold_columns_alone_are_gathered() -> None:
     table = make_table(np.random.default_rng(0), 4, "a").select(["input_ids"])
-    columns = Picked.all_of([Columns.of(table)]).take(slice(2, 4)).gather(np.zeros(2, np.int16))
+    columns = Picked.all_of(Columns.of(table)).take(slice(2, 4)).gather(np.zeros(2, np.int16))
     assert [columns.values("input_ids", row, row + 1).tolist() for row in range(2)] == table["input_ids"].to_pylist()[2:]
