@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+from data.atomic import clear_partial
 from data.identity import file_fingerprint, weights_fingerprint
 from data.lock import exclusive
 from data.recipe import Precision
@@ -148,7 +149,8 @@ def evaluate(request: Request) -> Evaluation:
         for other in {language, *_tested(request, model, language)}:
             model.reader(other)
     with exclusive(request.out, "evaluates into this folder"):
-        request.out.mkdir(parents=True, exist_ok=True)
+        (request.out / "runs").mkdir(parents=True, exist_ok=True)
+        clear_partial(request.out / f"{task.name}.json")
         data = _Data(train=train, dev=dev, test=test, labels=labels)
         runs = [_run(request, data, model, language, seed) for model, language, seed in work]
         detail = "".join(f", {value}" for value in request.detail.values())
@@ -230,6 +232,7 @@ def _run(request: Request, data: _Data, model: Judged, language: str, seed: int)
         for other in _tested(request, model, language)
     }
     file = request.out / "runs" / f"{task.name}.{model.slug}.{language}.seed{seed}.json"
+    clear_partial(file)
     if done := read_run(file, identity, tests):
         return done
     what = f"{task.name}, {model.name}, {language}, seed {seed}"

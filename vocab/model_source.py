@@ -10,21 +10,22 @@ UTF8 = "expected UTF-8: convert it, or fetch it again"
 TOKENIZER_FILES = ["*.json", "*.txt", "*.model"]
 
 
-def model_folder(model: str, *, base: Path, name: str, revision: str = "main", weights: bool = False) -> Path:
+def model_folder(model: str, *, base: Path, name: str | None, revision: str = "main", weights: bool = False) -> Path:
     """The local folder that holds a model: `model` itself if it is a folder (relative to `base`), else its snapshot from the Hub.
 
     weights  whether the weights are needed
-    name     of the teacher, for messages
+    name     of the teacher, for messages; None for a model that no recipe names
 
     Raises InputError for a model that is in neither place.
     """
     local = base / Path(model).expanduser()
+    whose = "" if name is None else f"teacher '{name}': "
     if local.is_dir():
         if not (local / "config.json").is_file():
-            raise InputError(f"teacher '{name}': {local} holds no config.json; expected a folder written by save_pretrained")
+            raise InputError(f"{whose}{local} holds no config.json; expected a folder written by save_pretrained")
         for file in sorted(local.iterdir()):
             if file.exists() and not file.is_file() and not file.is_dir():  # reading a pipe would wait for ever
-                raise InputError(f"teacher '{name}': {file} is no file but a pipe or a device; expected files: remove it")
+                raise InputError(f"{whose}{file} is no file but a pipe or a device; expected files: remove it")
         return local
     looks_local = model.startswith((".", "/", "~")) or model.count("/") > 1
     reason = "a Hub id has the form owner/name" if looks_local else None
@@ -32,9 +33,10 @@ def model_folder(model: str, *, base: Path, name: str, revision: str = "main", w
         reason, folder = _download(model, revision, weights)
         if folder is not None:
             return folder
+    advice = "correct teachers.model, or make the teacher with `mergedistill pretrain`"
     raise InputError(
-        f"teacher '{name}': model '{model}' is not a folder (looked for {local}), and the Hub gave none ({reason}): "
-        "correct teachers.model, or make the teacher with `mergedistill pretrain`"
+        f"{whose}model '{model}' is not a folder (looked for {local}), and the Hub gave none ({reason}): "
+        + (advice if name is not None else "give a folder written by save_pretrained, or a Hub id")
     )
 
 

@@ -55,7 +55,7 @@ def judged_models(
     """
     found = []
     for source in dict.fromkeys(models):
-        folder = model_folder(source, base=Path(), name=source, weights=True)
+        folder = model_folder(source, base=Path(), name=None, weights=True)
         student = run_of(folder) is not None
         found.append(
             Judged(
@@ -78,7 +78,7 @@ def judged_models(
             raise InputError(f"--teacher {language}={source}: found no --test {language}=…; expected the files to judge it on")
         of_source.setdefault(source, []).append(language)
     for source, own in of_source.items():
-        folder = model_folder(source, base=Path(), name=source, weights=True)
+        folder = model_folder(source, base=Path(), name=None, weights=True)
         found.append(
             Judged(name=_name(folder, source), folder=folder, languages=tuple(dict.fromkeys(own)), teacher=True, tokens=None)
         )

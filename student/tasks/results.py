@@ -1,8 +1,9 @@
 """The results of an evaluation: a file for each fine-tuning, and means over seeds with RDT. `tables.py` shows them."""
 
 import json
+import operator
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,17 @@ def read_run(file: Path, identity: Mapping[str, Any], tests: Mapping[str, Mappin
         raise InputError(f"{file}: is not as this program wrote it ({error!r}): remove it, and it is made again") from None
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Deviations:
+    """RDT of one model in one metric, in percent, against each language's teachers (the mean over several)."""
+
+    by_language: Mapping[str, float]
+    mean: float  # of the languages
+    of_averages: float  # of the means over languages
+    seeds: tuple[float, ...]  # the mean of the languages for each seed, against the teachers of the same seed
+    undefined: tuple[str, ...]  # languages whose teacher scores 0, from which nothing deviates by percents
+
+
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
     """All runs of one call."""
@@ -89,44 +101,37 @@ class Evaluation:
         """The models that are teachers, or that are not."""
         return list(dict.fromkeys(run.model for run in self.runs if run.teacher == teacher))
 
-    def deviations(self, model: str) -> dict[str, Any] | None:
-        """RDT of a model: by language, its mean over languages, the spread over seeds, and that of averages. None without teachers."""
-        teachers = {
-            language: [
-                value for name in self.names(teacher=True) if (value := self.mean(name, language, self.headline)) is not None
-            ]
+    def deviations(self, model: str, metric: str) -> Deviations | None:
+        """RDT of a model in one metric. None if no language has a teacher that scores above 0."""
+        scores = {
+            language: [found for name in self.names(teacher=True) if (found := self.values(name, language, metric))]
             for language in self.languages
         }
-        teachers = {language: found for language, found in teachers.items() if found and all(found)}
-        student = {language: self.mean(model, language, self.headline) or 0.0 for language in teachers}
-        if not teachers:
+        teachers = {language: found for language, found in scores.items() if found and all(map(all, found))}
+        undefined = tuple(language for language, found in scores.items() if found and language not in teachers)
+        own = {language: self.values(model, language, metric) for language in teachers}
+        if not teachers or not all(own.values()):
             return None
-        by_language = {
-            language: statistics.fmean(deviation(student[language], value) for value in found)
-            for language, found in teachers.items()
-        }
-        means = [statistics.fmean(found) for found in teachers.values()]
-        return {
-            "by_language": by_language,
-            "mean": mean_deviation(student, teachers),
-            "of_averages": deviation_of_means([student[language] for language in teachers], means),
-            "seeds": self._by_seed(model, list(teachers)),
-        }
 
-    def _by_seed(self, model: str, languages: Sequence[str]) -> list[float]:
-        """The mean RDT of each seed, against the teachers of the same seed."""
-        deviations = []
-        for place in range(len({run.seed for run in self.runs})):
-            values = []
-            for language in languages:
-                own = self.values(model, language, self.headline)[place]
-                teachers = [self.values(name, language, self.headline) for name in self.names(teacher=True)]
-                others = [of_seeds[place] for of_seeds in teachers if of_seeds]
-                if not all(others):
-                    return []  # nothing deviates from 0 by percents
-                values.append(statistics.fmean(deviation(own, other) for other in others))
-            deviations.append(statistics.fmean(values))
-        return deviations
+        def of(choose: Callable[[Sequence[float]], float]) -> dict[str, float]:
+            """By language, with one number for the seeds of each model."""
+            return {
+                language: statistics.fmean(deviation(choose(own[language]), choose(seeds)) for seeds in found)
+                for language, found in teachers.items()
+            }
+
+        by_seed = [of(operator.itemgetter(place)) for place in range(len({run.seed for run in self.runs}))]
+        means = [statistics.fmean(map(statistics.fmean, found)) for found in teachers.values()]
+        return Deviations(
+            by_language=of(statistics.fmean),
+            mean=mean_deviation(
+                {language: statistics.fmean(seeds) for language, seeds in own.items()},
+                {language: [statistics.fmean(seeds) for seeds in found] for language, found in teachers.items()},
+            ),
+            of_averages=deviation_of_means([statistics.fmean(own[language]) for language in teachers], means),
+            seeds=tuple(statistics.fmean(found.values()) for found in by_seed),
+            undefined=undefined,
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Everything, for programs and for `evaluate compare`."""
@@ -153,7 +158,10 @@ class Evaluation:
             "headline": self.headline,
             "settings": dict(self.settings),
             "scores": rows,
-            "rdt": {name: self.deviations(name) for name in self.names(teacher=False)},
+            "rdt": {
+                name: {metric: asdict(found) for metric in self.metrics() if (found := self.deviations(name, metric))}
+                for name in self.names(teacher=False)
+            },
             "runs": [asdict(run) for run in self.runs],
         }
 

@@ -5,10 +5,18 @@ from pathlib import Path
 
 from data.state_file import read_state_file
 from data.table import Column, Table, Value
-from student.tasks.results import Evaluation, spread
+from student.tasks.results import Deviations, Evaluation, spread
 from vocab.errors import InputError
 
-_PLAIN = {"words", "pieces", "pairs", "questions", "windows"}  # counters that say nothing odd
+# Counters of what is odd, in the singular.
+_ODD = {
+    "words_without_piece": "word without a piece",
+    "words_too_long": "word that fits no window",
+    "split_sentences": "sentence in several windows",
+    "cut_pairs": "pair that is cut",
+    "cut_questions": "question that is cut",
+    "unreachable_answers": "answer that no run of pieces is",
+}
 
 
 def score_table(found: Evaluation) -> Table:
@@ -26,7 +34,7 @@ def score_table(found: Evaluation) -> Table:
         Column("seconds", ",.0f"),
         Column("MB", ",.0f", key="peak_mb"),
     ]
-    rdt = {name: found.deviations(name) for name in found.names(teacher=False)}
+    rdt = {name: found.deviations(name, found.headline) for name in found.names(teacher=False)}
     rows = [
         _row(found, language, name, extra, rdt.get(name))
         for language in found.languages
@@ -38,17 +46,17 @@ def score_table(found: Evaluation) -> Table:
             statistics.fmean(found.mean(name, language, metric) or 0.0 for language in found.languages)
             for metric in (found.headline, *extra)
         ]
-        rows.append(["mean", name, means[0], None, *means[1:], of_model["mean"] if of_model else None, *[None] * 4])
+        rows.append(["mean", name, means[0], None, *means[1:], of_model.mean if of_model else None, *[None] * 4])
     return Table(
         title=f"{found.task}: {found.scorer}",
         columns=columns,
         rows=rows,
         notes=_notes(found),
-        result=f"{found.file}: {len(found.runs)} fine-tunings. `mergedistill evaluate compare` puts it beside another",
+        result=f"{found.file}: {_number(len(found.runs), 'fine-tuning')}. `mergedistill evaluate compare` puts it beside another",
     )
 
 
-def _row(found: Evaluation, language: str, name: str, extra: list[str], rdt: dict[str, dict[str, float]] | None) -> list[Value]:
+def _row(found: Evaluation, language: str, name: str, extra: list[str], rdt: Deviations | None) -> list[Value]:
     runs = [run for run in found.runs if run.model == name and language in run.scores]
     return [
         language,
@@ -56,7 +64,7 @@ def _row(found: Evaluation, language: str, name: str, extra: list[str], rdt: dic
         found.mean(name, language, found.headline),
         spread(found.values(name, language, found.headline)),
         *(found.mean(name, language, metric) for metric in extra),
-        rdt["by_language"].get(language) if rdt else None,
+        rdt.by_language.get(language) if rdt else None,
         runs[0].scores[language].count,
         runs[0].steps,
         statistics.fmean(run.seconds for run in runs),
@@ -67,21 +75,33 @@ def _row(found: Evaluation, language: str, name: str, extra: list[str], rdt: dic
 def _notes(found: Evaluation) -> list[str]:
     seeds = len({run.seed for run in found.runs})
     notes = [
-        f"Scorer: {found.scorer}. ± is the standard deviation over {seeds} seeds. steps, seconds and MB are those of one fine-tuning."
+        f"Scorer: {found.scorer}. "
+        + (f"± is the standard deviation over {seeds} seeds. " if seeds > 1 else "")
+        + "Steps, seconds and MB are those of one fine-tuning."
     ]
     for name in found.names(teacher=False):
-        if rdt := found.deviations(name):
-            over = f" ± {spread(rdt['seeds']):.1f} over seeds" if len(rdt["seeds"]) > 1 else ""
-            notes.append(f"RDT of {name}: {rdt['mean']:+.1f}%{over} (mean of languages), {rdt['of_averages']:+.1f}% (of averages).")
+        for metric in found.metrics():
+            rdt = found.deviations(name, metric)
+            if rdt is not None and not metric.startswith("best_"):
+                over = f" ± {spread(rdt.seeds):.1f} over seeds" if len(rdt.seeds) > 1 else ""
+                without = f"; without {', '.join(rdt.undefined)}, where a teacher scores 0" if rdt.undefined else ""
+                notes.append(
+                    f"RDT of {name}, {metric.replace('_', ' ')}: {rdt.mean:+.1f}%{over} (mean of languages), "
+                    f"{rdt.of_averages:+.1f}% (of averages){without}."
+                )
     odd: dict[str, None] = {}
     for run in found.runs:
         for language, score in run.scores.items():
-            counts = [
-                f"{count:,} {name.replace('_', ' ')}" for name, count in score.counters.items() if count and name not in _PLAIN
-            ]
+            counts = [_number(count, _ODD.get(name, name)) for name, count in score.counters.items() if count and name in _ODD]
             if counts:
                 odd[f"{run.model}, {language}: {', '.join(counts)}."] = None
     return [*notes, *odd]
+
+
+def _number(count: int, what: str) -> str:
+    """A count with the plural of its first word."""
+    first, _, rest = what.partition(" ")
+    return f"{count:,} {first}{'' if count == 1 else 's'}{f' {rest}' if rest else ''}"
 
 
 def compare(first: Path, second: Path) -> Table:

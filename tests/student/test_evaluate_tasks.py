@@ -59,7 +59,7 @@ def test_students_and_teachers_in_their_languages(inside: Path) -> None:
     rows = {(row["language"], row["model"].rpartition("/")[2]): row["accuracy"] for row in found["scores"]}
     assert all(row["mean"] > 40 for row in rows.values())  # 5 tags; what a tag follows from is learned
     name = next(iter(found["rdt"]))
-    rdt = found["rdt"][name]
+    rdt = found["rdt"][name]["accuracy"]
     by_hand = {
         language: 100 * (rows[language, "student"]["mean"] - rows[language, language]["mean"]) / rows[language, language]["mean"]
         for language in ("de", "en")

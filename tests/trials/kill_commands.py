@@ -26,6 +26,7 @@ from student.training.evaluation import FILE as EVALUATIONS
 from student.training.metrics import read_rows
 from tests.support.engines.launches import COMMAND
 from tests.support.factories import article_shard, articles, two_language_recipe
+from tests.support.judged import make_run, write_treebank
 
 LEFT_BEHIND = ("*.partial", ".staging-*", ".*.old", ".*.work")
 TRAIN = [
@@ -60,6 +61,12 @@ def losses_of(folder: Path) -> list[list[float]]:
     return [[row["step"], round(row["loss"], 6)] for row in read_rows(folder)] + looks
 
 
+def scores_of(folder: Path) -> Any:
+    """The scores of all fine-tunings."""
+    file = folder / "udpos.json"
+    return json.loads(file.read_text())["scores"] if file.exists() else None
+
+
 def said(folder: Path) -> str:
     return ""  # a command that only reads: that it ends well is enough
 
@@ -86,6 +93,29 @@ COMMANDS = {
         "run/made",
     ),
 }
+
+
+COMMANDS["evaluate"] = Command(
+    [
+        *(
+            "evaluate",
+            "udpos",
+            "--model",
+            "judged/run/student",
+            "--teacher",
+            "de=judged/teachers/de",
+            "--seeds",
+            "3",
+            "--out",
+            "made",
+        ),
+        *(part for name in ("train", "dev", "test") for part in (f"--{name}", f"de=judged/{name}.conllu")),
+        *("--epochs", "60", "--max-length", "32", "--eval-steps", "20", "--learning-rate", "0.001"),
+    ],
+    [],
+    scores_of,
+    "made",
+)
 
 
 def start(folder: Path, arguments: list[str]) -> subprocess.Popen[bytes]:
@@ -147,6 +177,9 @@ def main() -> int:
             article_shard(folder / place, [f"{text} ." for text in articles(language, 9)])
         save_recipe(two_language_recipe(folder, heldout=heldout), folder / "recipe.toml")
         (folder / "many.txt").write_text("\n\n".join(f"{text} {index}" for index, text in enumerate(articles("en", 20_000))))
+        make_run(folder / "judged")
+        for first, part in enumerate(("train", "dev", "test")):
+            write_treebank(folder / f"judged/{part}.conllu", "de", 60, first=first)
         for arguments in (["vocab"], ["predict"]):
             subprocess.run([*COMMAND, *arguments, "recipe.toml", "--out", "run"], cwd=folder, check=True, capture_output=True)
         for what in options.commands or COMMANDS:
