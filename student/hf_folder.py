@@ -1,6 +1,6 @@
 """Saves and loads masked LMs in the Hugging Face layout, without the progress bars of transformers."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,10 +11,10 @@ from transformers.utils import logging
 from vocab.model_source import NO_CODE
 
 
-def save_model(model: Any, folder: Path) -> None:
-    """config.json and model.safetensors."""
+def save_model(model: Any, folder: Path, weights: Mapping[str, Any] | None = None) -> None:
+    """config.json and model.safetensors, with the model's weights or with these."""
     with quiet():
-        model.save_pretrained(folder)
+        model.save_pretrained(folder, state_dict=weights)
 
 
 def load_model(folder: Path) -> Any:

@@ -43,9 +43,12 @@ def list_checkpoints(out: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if _NAME.match(path.name)) if folder.is_dir() else []
 
 
-def save_checkpoint(out: Path, state: State, model: Any, optimizer: torch.optim.Optimizer) -> Path:
+def save_checkpoint(
+    out: Path, state: State, model: Any, optimizer_state: Mapping[str, Any], weights: Mapping[str, torch.Tensor] | None = None
+) -> Path:
     """Write a checkpoint: to a temporary folder, then to the disk (fsync), then rename it; then remove all but the newest two.
 
+    weights: those of the model, if its own may change meanwhile.
     A kill at any moment leaves the earlier checkpoints. So does a full disk, which is an InputError.
     """
     folder = out / FOLDER
@@ -55,8 +58,8 @@ def save_checkpoint(out: Path, state: State, model: Any, optimizer: torch.optim.
     def fill() -> None:
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(parents=True)
-        save_model(model, fresh)
-        torch.save(optimizer.state_dict(), fresh / "optimizer.pt")
+        save_model(model, fresh, weights)
+        torch.save(optimizer_state, fresh / "optimizer.pt")
         content = {"step": state.step, "identity": state.identity, "positions": state.positions, "tally": state.tally}
         (fresh / "state.json").write_text(json.dumps(content), encoding="utf-8")
         (fresh / CHECKSUMS).write_text(json.dumps({file.name: _sha256(file) for file in sorted(fresh.iterdir())}), encoding="utf-8")

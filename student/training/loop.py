@@ -15,7 +15,8 @@ from data.random_bits import random_bits
 from data.recipe import Train
 from data.thread_tuner import ThreadTuner
 from student.hardware import compile_layers
-from student.training.checkpoint import State, save_checkpoint
+from student.training.checkpoint import State
+from student.training.checkpoint_writer import CheckpointWriter
 from student.training.evaluation import Evaluate, Evaluations
 from student.training.masked_head import MaskedLM
 from student.training.metrics import Tally, append_row
@@ -54,6 +55,7 @@ def run_steps(
     stream: Stream,
     state: State | None,
     deferral: Deferral,
+    writer: CheckpointWriter,
     bar: Any,
 ) -> None:
     """All steps, with a row of metrics each `log_steps`, a checkpoint each `checkpoint_steps`, and a look each `eval_steps`."""
@@ -103,9 +105,10 @@ def run_steps(
             positions = _gather(part.after.to_json(), accelerator.num_processes)
             if training.main:
                 reached = State(step=done, identity=dict(training.identity), positions=positions, tally=tally.to_json())
-                save_checkpoint(out, reached, model, optimizer)
+                writer.save(reached, model, optimizer)
             accelerator.wait_for_everyone()
             if stop:
+                writer.wait()
                 deferral.end(
                     f"Interrupted after step {done:,} of {settings.steps:,}: its checkpoint is saved. Continue with --resume"
                 )

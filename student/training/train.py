@@ -15,6 +15,7 @@ from data.progress import progress_bar
 from data.recipe import Train
 from student.hardware import open_accelerator, use_bfloat16
 from student.training.checkpoint import State, load_weights, newest_sound, read_state
+from student.training.checkpoint_writer import CheckpointWriter
 from student.training.evaluation import Evaluate
 from student.training.loop import Training, make_optimizer, run_steps
 from student.training.memory import choose_microbatch
@@ -127,9 +128,10 @@ def _train(training: Training, *, resume: bool, progress: bool) -> TrainResult:
     with (
         deferred() as deferral,
         _open_stream(training, state) as stream,
+        CheckpointWriter(out, background=accelerator.device.type == "cuda") as writer,
         progress_bar(steps, "train", "steps", show=progress and training.main, initial=state.step if state else 0) as bar,
     ):
-        run_steps(training, optimizer, stream, state, deferral, bar)
+        run_steps(training, optimizer, stream, state, deferral, writer, bar)
     if training.main:
         finish_output(out, training.model, training.tokenizer)
     accelerator.wait_for_everyone()
