@@ -4,6 +4,7 @@ import json
 import logging
 import math
 import os
+import re
 import shlex
 import sys
 from collections.abc import Callable, Sequence
@@ -82,8 +83,8 @@ class Pair(click.ParamType):  # type: ignore[type-arg]  # older releases of clic
         if isinstance(value, tuple):
             return value
         key, mark, found = str(value).partition("=")
-        if not mark or not key.strip() or not found.strip():
-            self.fail(f"found '{value}'; expected {self.name}", param, ctx)
+        if not mark or not re.fullmatch(r"[\w-]+", key.strip()) or not found.strip():
+            self.fail(f"found '{value}'; expected {self.name}, with a language code as de", param, ctx)
         return key.strip(), found.strip()
 
 
@@ -117,7 +118,9 @@ model_options = [
     click.option(
         "--model", "models", multiple=True, required=True, metavar="MODEL", help="A student or any masked LM: folder, Hub id."
     ),
-    click.option("--teacher", "teachers", type=Pair("LANG=MODEL"), multiple=True, help="The teacher of a language, for RDT."),
+    click.option(
+        "--teacher", "teachers", type=Pair("LANG=MODEL"), multiple=True, help="The teacher of a language, to compare with."
+    ),
     click.option("--tokens", type=click.Choice(["union", "restricted", "routed"]), show_default="union", help="How students read."),
     click.option(
         "--route", type=Pair("LANG=TEACHER"), multiple=True, help="Whose tokenizer reads a language, with --tokens routed."
@@ -481,7 +484,8 @@ def _task_command(name: str) -> None:
     """Add `evaluate NAME`."""
 
     def command(as_json: bool, **options: Any) -> None:
-        from student.evaluate_tasks import evaluate, request_of
+        from student.evaluate_tasks import evaluate
+        from student.tasks.request import request_of
         from student.tasks.tables import score_table
 
         _print(score_table(evaluate(request_of(name, options))), as_json)
@@ -531,7 +535,7 @@ def evaluate_lm(texts: Sequence[tuple[str, str]], route: Sequence[tuple[str, str
     Example:  mergedistill evaluate lm --model runs/mine/student --teacher de=teachers/de --text 'de=corpora/de/heldout/*.parquet'
     """
     from student.evaluate_language import evaluate_language
-    from student.evaluate_tasks import by_language
+    from student.tasks.request import by_language
 
     _print(evaluate_language(texts=by_language(texts), route=dict(route), **options), as_json)
 

@@ -18,6 +18,7 @@ def exclusive(folder: Path, doing: str) -> Iterator[None]:
 
     Raises InputError if another process holds the lock. A process that dies releases it.
     """
+    folder = folder if folder.name else folder.resolve()  # "." has no name
     lock, parent_is_new = folder.with_name(f".{folder.name}.lock"), not folder.parent.exists()
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)

@@ -180,3 +180,13 @@ def _log_softmax(logits_MV: NDArray[np.float32]) -> NDArray[np.float64]:
     with np.errstate(invalid="ignore"):
         z_MV -= z_MV.max(axis=1, keepdims=True)
         return np.asarray(z_MV - np.log(np.exp(z_MV).sum(axis=1, keepdims=True)))
+
+
+def longest_window(model: Any) -> int | None:
+    """The tokens for which the position table has rows. In RoBERTa, MPNet and others they begin behind the padding's row."""
+    for place, module in model.named_modules():
+        if place.endswith("position_embeddings") and hasattr(module, "padding_idx") and "entity" not in place:
+            first = 0 if module.padding_idx is None else int(module.padding_idx) + 1
+            return int(module.weight.shape[0]) - first
+    declared = getattr(model.config, "max_position_embeddings", None)
+    return int(declared) if declared and declared > 0 else None

@@ -6,11 +6,10 @@ from data.recipe import Precision
 from data.storage import require_files
 from data.table import Column, Table, Value
 from student.hardware import open_accelerator
-from student.hf_folder import load_config, load_model
 from student.tasks.judged import judged_models
 from student.tasks.language_modelling import sample_texts, score_language
+from student.tasks.models import check_reading, masked_lm
 from student.tasks.reading import Tokens
-from vocab.errors import InputError
 
 
 def evaluate_language(
@@ -35,16 +34,14 @@ def evaluate_language(
         )
         for language, patterns in texts.items()
     }
-    judged = judged_models(models, teachers, [*found], tokens, route)
+    judged = judged_models(models, teachers, [*found], tokens, route, option="--text")
     for one in judged:
-        room = getattr(load_config(one.folder), "max_position_embeddings", None)
-        if isinstance(room, int) and 0 < room < max_length:
-            raise InputError(f"{one.folder}: has {room} positions, and --max-length is {max_length}; lower --max-length")
+        model = masked_lm(one.folder, max_length)
         for language in one.languages:
-            one.reader(language)
+            check_reading(one.folder, model, one.reader(language), max_length)
     rows: list[list[Value]] = []
     for one in judged:
-        model = load_model(one.folder).float().to(open_accelerator().device)
+        model = masked_lm(one.folder, max_length).to(open_accelerator().device)
         for language in one.languages:
             score = score_language(
                 model,

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from data.window_check import longest_window
 from vocab.errors import InputError
 from vocab.model_source import NO_CODE, load_fault
 
@@ -21,7 +22,7 @@ def inspect_checkpoint(folder: Path, name: str) -> Checkpoint:
     Raises InputError if weights are missing: those of the head would be random.
     """
     model = load(folder, name, device_map="meta")
-    return Checkpoint(longest=_longest_window(model))
+    return Checkpoint(longest=longest_window(model))
 
 
 def load(folder: Path, name: str, **options: Any) -> Any:
@@ -44,13 +45,3 @@ def load(folder: Path, name: str, **options: Any) -> Any:
             "with AutoModelForMaskedLM"
         )
     return model
-
-
-def _longest_window(model: Any) -> int | None:
-    """The tokens for which the position table has rows. In RoBERTa, MPNet and others they begin behind the padding's row."""
-    for place, module in model.named_modules():
-        if place.endswith("position_embeddings") and hasattr(module, "padding_idx") and "entity" not in place:
-            first = 0 if module.padding_idx is None else int(module.padding_idx) + 1
-            return int(module.weight.shape[0]) - first
-    declared = getattr(model.config, "max_position_embeddings", None)
-    return int(declared) if declared and declared > 0 else None

@@ -4,31 +4,29 @@ XTREME's way: AdamW, a linear learning rate, the gradient clipped; the best weig
 from its scripts: examples of similar length share a batch, as with transformers' group_by_length, which saves padding.
 """
 
-import resource
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import torch
-import transformers
 
 from data.progress import progress_bar
 from data.random_bits import permutation
 from data.recipe import Precision
 from data.thread_tuner import ThreadTuner
 from student.hardware import autocast, is_out_of_memory
-from student.hf_folder import load_config, quiet
 from student.tasks.task import IGNORED, Example, FineTuning, Task, pad_batch
 from vocab.errors import InputError, first_line
-from vocab.model_source import NO_CODE, load_fault
 from vocab.notices import say_once
 from vocab.roles import Roles
 
 _POOL = 50  # batches whose examples are sorted by length
-_TOKENS = 16_384  # of a forward pass without gradients
+_WITHOUT_GRADIENTS = 4  # times the examples of a micro-batch, in a forward pass without gradients
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,38 +39,6 @@ class Tuned:
     seconds: float
     peak_mb: float  # of the process; on CUDA, of the device's tensors
     loss: float  # mean of the last steps
-
-
-def new_model(folder: Path, task: Task, labels: Sequence[str], max_length: int, seed: int) -> Any:
-    """The model of a folder with a new head for the task, whose weights follow from the seed.
-
-    Raises InputError for a model without such a head in transformers, and for one without room for `max_length` tokens.
-    """
-    config = load_config(folder)
-    room = getattr(config, "max_position_embeddings", None)
-    if isinstance(room, int) and 0 < room < max_length:
-        raise InputError(f"{folder}: has {room} positions, and --max-length is {max_length}; expected as many: lower --max-length")
-    torch.manual_seed(seed)
-    named = {
-        "num_labels": len(labels),
-        "id2label": dict(enumerate(labels)),
-        "label2id": {label: n for n, label in enumerate(labels)},
-    }
-    options: dict[str, Any] = {**(named if labels else {}), **NO_CODE}
-    try:
-        with quiet():
-            model, info = getattr(transformers, task.auto_class).from_pretrained(folder, output_loading_info=True, **options)
-    except Exception as error:  # each architecture fails in its own way
-        reason = load_fault(error)
-        raise InputError(
-            f"{folder}: cannot be opened as {task.auto_class} ({reason}); expected a masked LM of transformers"
-        ) from None
-    # The head is new. So is BERT's pooler, which masked LMs do not have.
-    prefix = f"{model.base_model_prefix}."
-    lacks = sorted(key for key in info["missing_keys"] if key.startswith(prefix) and "pooler" not in key)
-    if lacks:
-        raise InputError(f"{folder}: lacks {len(lacks)} weights of its encoder ({lacks[0]}, …); expected all: save the model again")
-    return model.float()
 
 
 def fine_tune(
@@ -100,8 +66,7 @@ def fine_tune(
     tuner = ThreadTuner(torch.set_num_threads, torch.get_num_threads() if device.type == "cpu" else 1)
     best: tuple[float, int, dict[str, Any]] | None = None
     losses: list[float] = []
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
+    _reset_peak(device)
     model.train()
     with progress_bar(steps, what, "steps") as bar:
         for step, batch in enumerate(_batches(examples, tuning, seed, steps), start=1):
@@ -134,7 +99,9 @@ def fine_tune(
 
 
 @torch.no_grad()
-def answers(model: Any, task: Task, examples: Sequence[Example], roles: Roles, precision: Precision) -> list[Any]:
+def answers(
+    model: Any, task: Task, examples: Sequence[Example], roles: Roles, precision: Precision, micro_batch: int = 32
+) -> list[Any]:
     """What a model says of each example, in their order."""
     device, types = next(model.parameters()).device, _has_types(model)
     model.eval()
@@ -142,10 +109,10 @@ def answers(model: Any, task: Task, examples: Sequence[Example], roles: Roles, p
     order = sorted(range(len(examples)), key=lambda number: -len(examples[number].input_ids))
     begin = 0
     while begin < len(order):
-        numbers = order[begin : begin + max(1, _TOKENS // len(examples[order[begin]].input_ids))]
+        numbers = order[begin : begin + _WITHOUT_GRADIENTS * micro_batch]
         batch = [examples[number] for number in numbers]
         inputs = {name: value.to(device) for name, value in pad_batch(batch, roles.pad, types=types).items()}
-        with autocast(precision, device):
+        with _one_line_without_memory(inputs["input_ids"]), autocast(precision, device):
             output = model(**inputs)
         for number, said in zip(numbers, task.answers(output, batch), strict=True):
             found[number] = said
@@ -161,19 +128,26 @@ def _backward(model: Any, task: Task, batch: Sequence[Example], tuning: FineTuni
         part = batch[begin : begin + tuning.micro_batch]
         inputs = pad_batch(part, roles.pad, types=types)
         inputs |= task.targets(part, inputs["input_ids"].shape[1])
-        try:
+        with _one_line_without_memory(inputs["input_ids"]):
             with autocast(precision, device):
                 loss = model(**{name: value.to(device) for name, value in inputs.items()}).loss * (_targets(part) / targets)
             loss.backward()
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-            raise InputError(
-                f"out of memory with {len(part)} examples of {inputs['input_ids'].shape[1]} tokens ({first_line(error)}); "
-                "expected room for them: lower --micro-batch, which changes no more than the dropout that is drawn"
-            ) from None
         total += float(loss.detach())
     return total
+
+
+@contextmanager
+def _one_line_without_memory(input_ids_BT: torch.Tensor) -> Iterator[None]:
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        rows, width = input_ids_BT.shape
+        raise InputError(
+            f"out of memory with {rows} examples of {width} tokens ({first_line(error)}); expected room for them: lower --micro-batch, "
+            "which changes no more than the dropout that is drawn"
+        ) from None
 
 
 def _targets(examples: Sequence[Example]) -> int:
@@ -217,7 +191,20 @@ def _has_types(model: Any) -> bool:
     return (getattr(model.config, "type_vocab_size", 0) or 0) > 1
 
 
-def _peak_mb(device: torch.device) -> float:
+def _reset_peak(device: torch.device) -> None:
+    """Forget the peak of memory so far, where the system can (Linux, CUDA)."""
     if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 1e6
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+        torch.cuda.reset_peak_memory_stats(device)
+    else:
+        with suppress(OSError):
+            Path("/proc/self/clear_refs").write_text("5")
+
+
+def _peak_mb(device: torch.device) -> float:
+    """The largest memory since `_reset_peak`: of the device's tensors on CUDA, else of the process."""
+    if device.type == "cuda":
+        return float(torch.cuda.max_memory_allocated(device)) / 1e6
+    with suppress(OSError, StopIteration):
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return int(next(line.split()[1] for line in lines if line.startswith("VmHWM"))) * 1024 / 1e6
+    return float(psutil.Process().memory_info().rss) / 1e6

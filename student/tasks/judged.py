@@ -1,9 +1,9 @@
 """The models that an evaluation judges, and how each of them reads a language."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import quote
 
 from student.tasks.reading import Reader, Tokens, own_reader, run_of, student_reader
 from vocab.errors import InputError
@@ -34,8 +34,8 @@ class Judged:
 
     @property
     def slug(self) -> str:
-        """The name for files."""
-        return re.sub(r"[^\w.-]+", "-", self.name)
+        """The name for files; other names have other ones."""
+        return quote(self.name, safe="")
 
 
 def judged_models(
@@ -44,53 +44,74 @@ def judged_models(
     languages: Sequence[str],
     tokens: Tokens | None,
     route: Mapping[str, str],
+    *,
+    option: str = "--test",
 ) -> list[Judged]:
     """The models of a call, and the teachers, one of several languages only once.
 
-    models    folders or Hub ids
-    teachers  (language, folder or Hub id)
-    tokens    how students read; None: "union"
+    models     folders or Hub ids
+    teachers   (language, folder or Hub id)
+    languages  those that are judged, by the files of `option`
+    tokens     how students read; None: "union"
 
-    Raises InputError for a model that is nowhere, and for `tokens` without a student.
+    Raises InputError for a model that is nowhere, or given twice, and for tokens and routes that no student uses.
     """
+    sources = [*models, *(source for _, source in teachers)]
+    folders = {source: model_folder(source, base=Path(), name=None, weights=True) for source in dict.fromkeys(sources)}
+    names = _names(folders)
     found = []
     for source in dict.fromkeys(models):
-        folder = model_folder(source, base=Path(), name=None, weights=True)
-        student = run_of(folder) is not None
+        student = run_of(folders[source]) is not None
         found.append(
             Judged(
-                name=_name(folder, source),
-                folder=folder,
+                name=names[source],
+                folder=folders[source],
                 languages=tuple(languages),
                 teacher=False,
                 tokens=(tokens or "union") if student else None,
                 route=route,
             )
         )
-    if tokens not in (None, "union") and not any(model.tokens for model in found):
-        raise InputError(
-            f"--tokens {tokens}: found no student of a run among {', '.join(models)}; expected one (RUN/student): other models read with "
-            "their own tokenizers"
-        )
+    _check_ways(found, languages, tokens, route, option)
     of_source: dict[str, list[str]] = {}
     for language, source in teachers:
         if language not in languages:
-            raise InputError(f"--teacher {language}={source}: found no --test {language}=…; expected the files to judge it on")
+            raise InputError(f"--teacher {language}={source}: found no {option} {language}=…; expected the files to judge it on")
         of_source.setdefault(source, []).append(language)
     for source, own in of_source.items():
-        folder = model_folder(source, base=Path(), name=None, weights=True)
-        found.append(
-            Judged(name=_name(folder, source), folder=folder, languages=tuple(dict.fromkeys(own)), teacher=True, tokens=None)
-        )
-    names = [model.name for model in found]
-    if twice := {name for name in names if names.count(name) > 1}:
-        raise InputError(f"found two models with the name '{min(twice)}'; expected one of each: a student is not its own teacher")
+        languages_of = tuple(dict.fromkeys(own))
+        found.append(Judged(name=names[source], folder=folders[source], languages=languages_of, teacher=True, tokens=None))
+    places = [model.folder.resolve() for model in found]
+    if twice := [model.folder for model, place in zip(found, places, strict=True) if places.count(place) > 1]:
+        raise InputError(f"{twice[0]}: is given twice; expected each model once: a student is not its own teacher")
     return found
 
 
-def _name(folder: Path, source: str) -> str:
-    """The last two parts of a folder's path; a Hub id as it is."""
-    if not Path(source).expanduser().is_dir():
-        return source
-    path = folder.resolve()
-    return f"{path.parent.name}/{path.name}".lstrip("/")
+def _check_ways(
+    models: Sequence[Judged], languages: Sequence[str], tokens: Tokens | None, route: Mapping[str, str], option: str
+) -> None:
+    """Raise InputError for tokens and routes that change nothing."""
+    if tokens not in (None, "union") and not any(model.tokens for model in models):
+        raise InputError(
+            f"--tokens {tokens}: found no student of a run among {', '.join(model.name for model in models)}; expected one (RUN/student): "
+            "other models read with their own tokenizers"
+        )
+    if route and tokens != "routed":
+        raise InputError("--route: is only used with --tokens routed; expected both")
+    if unknown := [language for language in route if language not in languages]:
+        raise InputError(
+            f"--route {unknown[0]}={route[unknown[0]]}: found no {option} {unknown[0]}=…; expected a language that is judged"
+        )
+
+
+def _names(folders: Mapping[str, Path]) -> dict[str, str]:
+    """The name of each source: the last two parts of its folder's path, or more if two of them end in the same way; a Hub id as it is."""
+    local = {source: folder.resolve().parts for source, folder in folders.items() if Path(source).expanduser().is_dir()}
+    names = {source: source for source in folders}
+    for source, parts in local.items():
+        others = [other for other in local.values() if other != parts]
+        count = 2
+        while count < len(parts) and any(other[-count:] == parts[-count:] for other in others):
+            count += 1
+        names[source] = "/".join(parts[-count:]).lstrip("/")
+    return names

@@ -1,6 +1,8 @@
 """How well a masked LM knows a language, in numbers that do not depend on its tokenizer: per byte and per character of the same text.
 
-Two numbers, both of Σ −log p over pieces whose own text is masked:
+Both are of Σ −log p over pieces whose own text is masked. Which bytes and which word a piece belongs to follows from the text, by one rule
+for all tokenizers: every byte of the text belongs to one piece, and a word is what white space, punctuation and Chinese or Japanese
+characters leave.
 
 loss per byte: pieces that are drawn (15%) are masked together, as in pre-training. The sum over them / the UTF-8 bytes of their text, in
 nats.
@@ -11,10 +13,11 @@ into many pieces would guess them from each other.
 
 An unknown piece costs its own id only, whatever word it hides, so it is cheap: the share of unknown pieces stands beside the numbers.
 
-Legend: N pieces of a text, B sequences of a batch, T places, M masked places, V vocabulary.
+Legend: N pieces of a text, C characters of a text, B sequences of a batch, T places, M masked places, V vocabulary.
 """
 
 import math
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -32,7 +35,6 @@ from student.hardware import autocast
 from student.tasks.reading import Reader
 from student.training.masked_head import decoder, hidden_at_masks
 from vocab.errors import InputError
-from vocab.routed import Segmentation
 
 RATE, MASKINGS = 0.15, 4
 _TOKENS = 8192  # of a forward pass
@@ -77,10 +79,10 @@ def score_language(
     pieces = unknown = characters = 0
     for number, (text, found) in enumerate(zip(each(texts, what, "texts"), reader.texts(texts), strict=True)):
         characters += len(text)
-        bytes_N = np.array([len(text[begin:end].encode()) for begin, end in found.offsets.tolist()])
+        bytes_N, words_N = bytes_of_pieces(text, found.offsets), words_of_pieces(text, found.offsets)
         pieces, unknown = pieces + len(found.ids), unknown + int((found.ids == reader.roles.unk).sum())
-        for begin, end in _windows(found, max_length - 2):
-            ids, words = found.ids[begin:end].astype(np.int64), found.word_ids[begin:end]
+        for begin, end in _windows(words_N, max_length - 2):
+            ids, words = found.ids[begin:end].astype(np.int64), words_N[begin:end]
             count = max(1, round(RATE * len(ids)))
             drawn = [permutation(len(ids), seed, "masked LM", number, begin, copy)[:count] for copy in range(MASKINGS)]
             masks = [np.isin(np.arange(len(ids)), places) for places in drawn]
@@ -98,20 +100,54 @@ def score_language(
     )
 
 
+def bytes_of_pieces(text: str, offsets: NDArray[np.int64]) -> NDArray[np.float64]:
+    """[N] the UTF-8 bytes of the text that belong to each piece. They sum to the bytes of the text.
+
+    offsets [N, 2]: first character, and the one after the last. What lies between two pieces, such as a space, belongs to the later one.
+    Pieces with the same end, such as the bytes of one character, share its bytes equally.
+    """
+    size_C = np.array([len(char.encode()) for char in text] or [0])
+    before = np.concatenate(([0], np.cumsum(size_C)))
+    if not len(offsets):
+        return np.zeros(0)
+    end_N = np.maximum.accumulate(offsets[:, 1])
+    end_N[end_N == end_N[-1]] = len(text)
+    ends, group_N, count = np.unique(end_N, return_inverse=True, return_counts=True)
+    bytes_of_group = np.diff(before[np.concatenate(([0], ends))])
+    return (bytes_of_group / count)[group_N]
+
+
+def words_of_pieces(text: str, offsets: NDArray[np.int64]) -> NDArray[np.int64]:
+    """[N] the number of the word in which each piece begins. A piece without characters belongs to the word of the piece before it."""
+    word_C, word, inside = [], -1, False
+    for char in text:
+        kind = unicodedata.category(char)[0]
+        alone = kind in "PS" or unicodedata.east_asian_width(char) in "WF"
+        if not char.isspace() and (alone or not inside):
+            word += 1
+        inside = not char.isspace() and not alone
+        word_C.append(max(word, 0))
+    found, last = [], 0
+    for begin, end in offsets.tolist():
+        place = next((at for at in range(begin, end) if not text[at].isspace()), begin if begin < end else None)
+        last = last if place is None else word_C[place]
+        found.append(last)
+    return np.array(found, np.int64)
+
+
 def _one_by_one(words_N: NDArray[np.int64]) -> tuple[list[NDArray[np.bool_]], list[NDArray[np.int64]]]:
     """For each piece: what is masked, the piece and the later pieces of its word; and the place that is scored."""
     place_N = np.arange(len(words_N))
-    masks = [(place_N >= place) & ((words_N == words_N[place]) & (words_N >= 0) | (place_N == place)) for place in place_N]
-    return masks, [np.array([place]) for place in place_N]
+    return [(place_N >= place) & (words_N == words_N[place]) for place in place_N], [np.array([place]) for place in place_N]
 
 
-def _windows(found: Segmentation, room: int) -> Iterator[tuple[int, int]]:
+def _windows(words_N: NDArray[np.int64], room: int) -> Iterator[tuple[int, int]]:
     """Pieces of a text in runs of at most `room`, cut where a word begins if there is such a place."""
-    begin, count = 0, len(found.ids)
+    begin, count = 0, len(words_N)
     while begin < count:
         end = min(begin + room, count)
         if end < count:
-            starts = np.flatnonzero(np.diff(found.word_ids[begin : end + 1])) + 1
+            starts = np.flatnonzero(np.diff(words_N[begin : end + 1])) + 1
             end = begin + int(starts[-1]) if len(starts) else end
         yield begin, end
         begin = end

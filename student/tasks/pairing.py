@@ -33,7 +33,7 @@ class PairTask(Task):
     def label_set(self, data: Sequence[Sequence[Pair]]) -> tuple[str, ...]:
         return self._labels
 
-    def encode(self, data: Sequence[Pair], reader: Reader, labels: Sequence[str], tuning: FineTuning, *, train: bool) -> Encoded:
+    def encode(self, data: Sequence[Pair], reader: Reader, labels: Sequence[str], tuning: FineTuning) -> Encoded:
         counters: Counter[str] = Counter(pairs=len(data))
         room = tuning.max_length - 2 - reader.separators
         firsts, seconds = (reader.texts([getattr(pair, side) for pair in data]) for side in ("first", "second"))

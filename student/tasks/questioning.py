@@ -13,6 +13,7 @@ from student.tasks.question_windows import best_answers, make_question_windows, 
 from student.tasks.read_questions import Question, read_questions
 from student.tasks.reading import Reader
 from student.tasks.task import Encoded, Example, FineTuning, Task
+from vocab.errors import InputError
 
 
 class QuestionTask(Task):
@@ -27,12 +28,18 @@ class QuestionTask(Task):
         self.scorer: Scorer = scorer
 
     def read(self, files: Sequence[Path], labels: Path | None, *, train: bool) -> list[Question]:
-        return [question for file in files for question in read_questions(file, unique_ids=not train)]
+        """Predictions belong to a question by its id, so in files to score each id is there once."""
+        found, seen = list[Question](), dict[str, Path]()
+        for file in files:
+            questions = read_questions(file, unique_ids=not train)
+            if not train and (twice := next((question.id for question in questions if question.id in seen), None)):
+                raise InputError(f"{file}: the question id '{twice}' is in {seen[twice]} too; expected each once")
+            seen |= dict.fromkeys((question.id for question in questions), file)
+            found += questions
+        return found
 
-    def encode(
-        self, data: Sequence[Question], reader: Reader, labels: Sequence[str], tuning: FineTuning, *, train: bool
-    ) -> Encoded:
-        counters: Counter[str] = Counter()
+    def encode(self, data: Sequence[Question], reader: Reader, labels: Sequence[str], tuning: FineTuning) -> Encoded:
+        counters: Counter[str] = Counter(questions=0)
         examples, back = make_question_windows(data, reader, tuning, counters)
         return Encoded(examples=examples, counters=counters, back=back)
 
@@ -58,6 +65,6 @@ class QuestionTask(Task):
         return {"f1": found.f1, "exact_match": found.exact_match}
 
     def ceiling(self, data: Sequence[Question], encoded: Encoded, language: str, tuning: FineTuning) -> dict[str, float]:
-        """The scores of the best answer that this segmentation can give."""
+        """The scores of the pieces that cover the gold answers: about the best that this segmentation can give."""
         best = self.score(data, reachable(data, encoded.back, tuning.answer_length), language)
         return {f"best_{name}": value for name, value in best.items()}

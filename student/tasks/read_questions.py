@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +33,7 @@ def read_questions(file: Path, *, unique_ids: bool = True) -> list[Question]:
     try:
         raw = gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes()
         content = json.loads(raw.decode("utf-8-sig"))
-    except (OSError, EOFError, ValueError, RecursionError) as error:
+    except (OSError, EOFError, ValueError, RecursionError, zlib.error) as error:
         raise InputError(f"{file}: cannot be read ({first_line(error)}); expected SQuAD's JSON: fetch it again") from None
     questions = [*_questions(file, content)]
     if not questions:

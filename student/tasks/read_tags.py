@@ -88,6 +88,14 @@ def _rank(tag: str) -> int:
     return _PRECEDENCE.index(tag) if tag in _PRECEDENCE else len(_PRECEDENCE)
 
 
+def read_entities(file: Path) -> list[Sentence]:
+    """A file of named entities in whichever form it has: WikiANN's .conllu, PAN-X's two columns with a tab, or CoNLL's columns."""
+    if file.name.removesuffix(".gz").endswith(".conllu"):
+        return read_columns(file, word=1)
+    first = next((line for _, line in read_lines(file) if line.strip() and not line.startswith(("# ", "-DOCSTART-"))), "")
+    return read_panx(file) if first.count("\t") == 1 else read_columns(file)
+
+
 def read_panx(file: Path) -> list[Sentence]:
     """Named entities of PAN-X: lines "de:Wort<TAB>B-ORG" or "Wort<TAB>B-ORG", an empty line between sentences; without a tag, O.
 

@@ -34,6 +34,7 @@ class Reader:
     words: WordIds  # each word alone, as within a sentence
     roles: Roles
     separators: int  # sep tokens between two texts: BERT has one, RoBERTa two
+    largest_id: int  # that it can give
     identity: str  # sha256 of what it depends on
 
 
@@ -49,7 +50,14 @@ def own_reader(folder: Path, name: str, roles: Roles | None = None) -> Reader:
     roles = roles or read_roles(tokenizer, name)
     pair = backend.encode("a", "b").ids
     identity = fingerprint([backend.to_str(), list(roles)])
-    return Reader(texts=texts, words=word_ids(texts), roles=roles, separators=max(1, pair.count(roles.sep) - 1), identity=identity)
+    return Reader(
+        texts=texts,
+        words=word_ids(texts),
+        roles=roles,
+        separators=max(1, pair.count(roles.sep) - 1),
+        largest_id=max(backend.get_vocab(with_added_tokens=True).values(), default=0),
+        identity=identity,
+    )
 
 
 def student_reader(student: Path, tokens: Tokens, language: str, route: str | None = None) -> Reader:
@@ -72,10 +80,16 @@ def student_reader(student: Path, tokens: Tokens, language: str, route: str | No
     teacher = route or _teacher_of(run, student, language)
     routed = load_routed(run / "vocab", teacher)
     teacher_map = load_map(run / "vocab", teacher)
-    identity = fingerprint(
-        [(run / "vocab/teachers" / f"{teacher}.json").read_text(encoding="utf-8"), teacher_map.union_ids.tolist()]
+    tables = (teacher_map.union_ids, teacher_map.lengths, teacher_map.spelled)
+    tokenizer = (run / f"vocab/teachers/{teacher}.json").read_text(encoding="utf-8")
+    return Reader(
+        texts=routed,
+        words=word_ids(routed),
+        roles=UNION_ROLES,
+        separators=1,
+        largest_id=max((int(table.max()) for table in (teacher_map.union_ids, teacher_map.spelled) if len(table)), default=0),
+        identity=fingerprint([tokenizer, *(table.tolist() for table in tables)]),
     )
-    return Reader(texts=routed, words=word_ids(routed), roles=UNION_ROLES, separators=1, identity=identity)
 
 
 def run_of(folder: Path) -> Path | None:

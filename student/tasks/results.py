@@ -42,22 +42,23 @@ def write_run(file: Path, result: RunResult) -> None:
     write_text(file, json.dumps(asdict(result), indent=2, ensure_ascii=False) + "\n")
 
 
-def read_run(file: Path, identity: Mapping[str, Any], tests: Mapping[str, Mapping[str, Any]]) -> RunResult | None:
-    """The result that is there already; None if there is none, or if it lacks one of the tests.
+def read_run(file: Path, identity: Mapping[str, Any]) -> RunResult | None:
+    """The result that is there already; None if there is none.
 
     Raises InputError for the result of other settings, with the field that differs.
     """
     if not file.is_file():
         return None
     content = read_state_file(file)
-    if wrong := differences(content.get("identity", {}), identity):
-        raise InputError(f"{file}: made with other settings: {'; '.join(wrong[:3])}: use the same ones, or another --out")
-    if any(content.get("tests", {}).get(language) != wanted for language, wanted in tests.items()):
-        return None
     try:
-        scores = {language: Score(**content["scores"][language]) for language in tests}
-        return RunResult(**(content | {"scores": scores, "tests": dict(tests)}))
-    except (TypeError, KeyError) as error:
+        if wrong := differences(dict(content["identity"]), identity):
+            raise InputError(f"{file}: made with other settings: {'; '.join(wrong[:3])}: use the same ones, or another --out")
+        scores = {language: Score(**score) for language, score in content["scores"].items()}
+        tests = {language: dict(test) for language, test in content["tests"].items()}
+        return RunResult(**(content | {"scores": scores, "tests": tests}))
+    except (TypeError, KeyError, AttributeError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
         raise InputError(f"{file}: is not as this program wrote it ({error!r}): remove it, and it is made again") from None
 
 

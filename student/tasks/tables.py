@@ -1,8 +1,12 @@
 """The results of an evaluation for people, and two evaluations side by side."""
 
 import statistics
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from data.identity import differences
 from data.state_file import read_state_file
 from data.table import Column, Table, Value
 from student.tasks.results import Deviations, Evaluation, spread
@@ -77,7 +81,7 @@ def _notes(found: Evaluation) -> list[str]:
     notes = [
         f"Scorer: {found.scorer}. "
         + (f"± is the standard deviation over {seeds} seeds. " if seeds > 1 else "")
-        + "Steps, seconds and MB are those of one fine-tuning."
+        + "Steps, seconds and the peak of memory (MB) are those of one fine-tuning."
     ]
     for name in found.names(teacher=False):
         for metric in found.metrics():
@@ -98,45 +102,37 @@ def _notes(found: Evaluation) -> list[str]:
     return [*notes, *odd]
 
 
-def _number(count: int, what: str) -> str:
-    """A count with the plural of its first word."""
-    first, _, rest = what.partition(" ")
-    return f"{count:,} {first}{'' if count == 1 else 's'}{f' {rest}' if rest else ''}"
-
-
 def compare(first: Path, second: Path) -> Table:
     """Two evaluations side by side: each model and language that both have, and the difference.
 
-    Raises InputError for files of different tasks, scorers or test data: their numbers do not compare.
+    Models of the same name belong together; of the others, the first student of one belongs to the first of the other, and so on. Raises
+    InputError for files of different tasks, scorers or test data: their numbers do not compare.
     """
-    contents = [read_state_file(file) for file in (first, second)]
-    for file, content in zip((first, second), contents, strict=True):
-        if not {"task", "scorer", "headline", "scores", "runs"} <= content.keys():
-            raise InputError(f"{file}: is no result of `mergedistill evaluate`; expected its JSON, as OUT/udpos.json")
+    one, two = (_Result.read(file) for file in (first, second))
     for key in ("task", "scorer", "headline"):
-        if contents[0][key] != contents[1][key]:
-            raise InputError(
-                f"{second}: found the {key} '{contents[1][key]}', expected '{contents[0][key]}' as {first}: they do not compare"
-            )
-    tests = [
-        {language: test.get("test") for run in content["runs"] for language, test in run["tests"].items()} for content in contents
-    ]
-    shared = [language for language in tests[0] if language in tests[1]]
-    if other := [language for language in shared if tests[0][language] != tests[1][language]]:
-        raise InputError(f"{second}: found other test data in '{other[0]}' than {first}; expected the same: they do not compare")
-    headline = contents[0]["headline"]
-    of = [{(row["language"], row["model"]): row[headline] for row in content["scores"]} for content in contents]
-    names = [list(dict.fromkeys(model for _, model in found)) for found in of]
-    pairs = [(name, name) for name in names[0] if name in names[1]] or [*zip(names[0], names[1], strict=False)]
+        mine, other = getattr(one, key), getattr(two, key)
+        if mine != other:
+            raise InputError(f"{second}: found the {key} '{other}', expected '{mine}' as {first}: they do not compare")
+    shared = [language for language in one.tests if language in two.tests]
+    if differ := [language for language in shared if one.tests[language] != two.tests[language]]:
+        raise InputError(f"{second}: found other test data in '{differ[0]}' than {first}; expected the same: they do not compare")
+    pairs = [(name, name) for name in one.models if name in two.models]
+    rest = [[name for name, teacher in of.models.items() if not teacher and (name, name) not in pairs] for of in (one, two)]
+    pairs += zip(*rest, strict=False)
     rows: list[list[Value]] = []
     for language in shared:
         for left, right in pairs:
-            one, two = of[0].get((language, left)), of[1].get((language, right))
-            if one and two:
-                label = left if left == right else f"{left} | {right}"
-                rows.append([language, label, one["mean"], one["sd"], two["mean"], two["sd"], two["mean"] - one["mean"]])
+            a, b = one.scores.get((language, left)), two.scores.get((language, right))
+            if a is not None and b is not None:
+                rows.append([language, left if left == right else f"{left} | {right}", *a, *b, b[0] - a[0]])
     if not rows:
         raise InputError(f"{first} and {second}: share no language and model; expected one at least")
+    notes = [f"A: {first}; B: {second}. Scorer: {one.scorer}."]
+    if settings := differences(two.settings, one.settings):
+        notes.append(f"Settings of B that differ: {'; '.join(settings)}.".replace("expected", "in A"))
+    for file, of, place in ((first, one, 0), (second, two, 1)):
+        if left_out := [name for name in of.models if name not in [pair[place] for pair in pairs]]:
+            notes.append(f"Left out, since the other has none of this name: {', '.join(left_out)} of {file}.")
     columns = [
         Column("language"),
         Column("model"),
@@ -146,9 +142,45 @@ def compare(first: Path, second: Path) -> Table:
         Column("±", ".2f", key="sd_b"),
         Column("B − A", "+.2f", key="difference"),
     ]
-    return Table(
-        title=f"{contents[0]['task']}: {headline}, two evaluations",
-        columns=columns,
-        rows=rows,
-        notes=[f"A: {first}; B: {second}. Scorer: {contents[0]['scorer']}."],
-    )
+    return Table(title=f"{one.task}: {one.headline}, two evaluations", columns=columns, rows=rows, notes=notes)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Result:
+    """What is compared of a file of results."""
+
+    task: str
+    scorer: str
+    headline: str
+    settings: Mapping[str, Any]
+    models: Mapping[str, bool]  # name → whether it is a teacher
+    scores: Mapping[tuple[str, str], tuple[float, float | None]]  # (language, model) → mean and standard deviation of the headline
+    tests: Mapping[str, str]  # language → sha256 of its test set
+
+    @classmethod
+    def read(cls, file: Path) -> "_Result":
+        if not file.is_file():
+            raise InputError(f"{file}: no such file; expected the result of `mergedistill evaluate`, as OUT/udpos.json")
+        content = read_state_file(file)
+        try:
+            headline = str(content["headline"])
+            return cls(
+                task=str(content["task"]),
+                scorer=str(content["scorer"]),
+                headline=headline,
+                settings=dict(content["settings"]),
+                models={row["model"]: bool(row["teacher"]) for row in content["scores"]},
+                scores={
+                    (row["language"], row["model"]): (float(row[headline]["mean"]), row[headline]["sd"])
+                    for row in content["scores"]
+                },
+                tests={language: str(test["test"]) for run in content["runs"] for language, test in run["tests"].items()},
+            )
+        except (KeyError, TypeError, ValueError, AttributeError):
+            raise InputError(f"{file}: is no result of `mergedistill evaluate`; expected its JSON, as OUT/udpos.json") from None
+
+
+def _number(count: int, what: str) -> str:
+    """A count with the plural of its first word."""
+    first, _, rest = what.partition(" ")
+    return f"{count:,} {first}{'' if count == 1 else 's'}{f' {rest}' if rest else ''}"

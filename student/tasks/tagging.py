@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from student.tasks.entities import accuracy, entity_f1, xtreme_f1
-from student.tasks.read_tags import Sentence, Words, read_columns, read_conllu, read_panx
+from student.tasks.read_tags import Sentence, Words, read_conllu, read_entities
 from student.tasks.reading import Reader
 from student.tasks.task import IGNORED, Encoded, Example, FineTuning, Task
 from student.tasks.word_windows import join_tags, make_windows
@@ -21,10 +21,8 @@ class _Tagging(Task):
     def label_set(self, data: Sequence[Sequence[Sentence]]) -> tuple[str, ...]:
         return tuple(sorted({tag for sentences in data for sentence in sentences for tag in sentence.tags}))
 
-    def encode(
-        self, data: Sequence[Sentence], reader: Reader, labels: Sequence[str], tuning: FineTuning, *, train: bool
-    ) -> Encoded:
-        counters: Counter[str] = Counter()
+    def encode(self, data: Sequence[Sentence], reader: Reader, labels: Sequence[str], tuning: FineTuning) -> Encoded:
+        counters: Counter[str] = Counter(words=0)
         windows = make_windows([sentence.words for sentence in data], reader.words, reader.roles, tuning.max_length, counters)
         number = {label: index for index, label in enumerate(labels)}
         examples, done = [], Counter[int]()
@@ -33,7 +31,7 @@ class _Tagging(Task):
             done[window.sentence] += len(window.heads)
             target = [IGNORED] * len(window.input_ids)
             for place, tag in zip(window.heads, tags, strict=True):
-                target[place] = number[tag]
+                target[place] = number.get(tag, IGNORED)
             examples.append(Example(input_ids=window.input_ids, second=len(window.input_ids), target=tuple(target)))
         return Encoded(examples=examples, counters=counters, back=windows)
 
@@ -59,12 +57,8 @@ class EntityTask(_Tagging):
     defaults = FineTuning(eval_steps=1000)
 
     def read(self, files: Sequence[Path], labels: Path | None, *, train: bool) -> list[Sentence]:
-        """PAN-X's .tsv, WikiANN's .conllu (the word is the second column), and else CoNLL's columns (the word is the first)."""
-        found = list[Sentence]()
-        for file in files:
-            kind = file.name.removesuffix(".gz").rpartition(".")[2]
-            found += read_panx(file) if kind == "tsv" else read_columns(file, word=1 if kind == "conllu" else 0)
-        return found
+        """WikiANN's .conllu (the word is the second column), PAN-X (two columns with a tab), and else CoNLL's columns."""
+        return [sentence for file in files for sentence in read_entities(file)]
 
     def score(self, data: Sequence[Sentence], predicted: Sequence[Sequence[str]], language: str) -> dict[str, float]:
         gold = [sentence.tags for sentence in data]

@@ -85,8 +85,8 @@ class Task(ABC):
         return ()
 
     @abstractmethod
-    def encode(self, data: Sequence[Any], reader: Reader, labels: Sequence[str], tuning: FineTuning, *, train: bool) -> Encoded:
-        """The examples of a data set."""
+    def encode(self, data: Sequence[Any], reader: Reader, labels: Sequence[str], tuning: FineTuning) -> Encoded:
+        """The examples of a data set. A label that is not in `labels` is no target: training does not have it, and scores it as wrong."""
 
     @abstractmethod
     def targets(self, batch: Sequence[Example], width: int) -> dict[str, Tensor]:
@@ -103,6 +103,14 @@ class Task(ABC):
     @abstractmethod
     def score(self, data: Sequence[Any], predicted: Any, language: str) -> dict[str, float]:
         """The metrics, in percent."""
+
+    def ceiling(self, data: Sequence[Any], encoded: Encoded, language: str, tuning: FineTuning) -> dict[str, float]:
+        """What the gold answers score as this reader can give them; nothing for tasks in which every label can be given."""
+        return {}
+
+    def count(self, encoded: Encoded) -> int:
+        """The words, pairs or questions that are scored."""
+        return next(encoded.counters[name] for name in ("words", "pairs", "questions") if name in encoded.counters)
 
 
 def pad_batch(batch: Sequence[Example], pad: int, *, types: bool) -> dict[str, Tensor]:

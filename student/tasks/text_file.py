@@ -1,6 +1,7 @@
 """The lines of a task's file, plain or gzipped, with the place of each for messages."""
 
 import gzip
+import hashlib
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,3 +27,15 @@ def read_lines(file: Path) -> Iterator[tuple[int, str]]:
 def wrong(file: Path, line: int, found: str, expected: str) -> InputError:
     """The error for a line that is not as it must be."""
     return InputError(f"{file}, line {line}: found {found}; expected {expected}")
+
+
+def content_hash(file: Path) -> str:
+    """sha256 of a file's content, unpacked if it is a .gz. Raises InputError for a file that cannot be read."""
+    digest = hashlib.sha256()
+    try:
+        with gzip.open(file, "rb") if file.suffix == ".gz" else file.open("rb") as content:
+            while block := content.read(1 << 20):
+                digest.update(block)
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"{file}: cannot be read ({first_line(error)}); expected a file, plain or .gz") from None
+    return digest.hexdigest()

@@ -1,30 +1,32 @@
 """`evaluate TASK` from files to RDT: what is trained, what is kept, what is refused."""
 
+import gzip
 import json
-import re
-from collections.abc import Sequence
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
 
-from cli import main
-from student.evaluate_tasks import TASKS, task_of
-from tests.support.factories import save_teacher
-from tests.support.judged import make_run, write_entities, write_pairs, write_questions, write_treebank
-
-FAST = ["--epochs", "2", "--batch-size", "8", "--learning-rate", "0.01", "--max-length", "32", "--precision", "float32"]
+from student.tasks.request import TASKS, task_of
+from tests.support.judged import (
+    FAST,
+    evaluate,
+    make_run,
+    treebanks,
+    write_entities,
+    write_pairs,
+    write_questions,
+    write_treebank,
+    write_treebanks,
+)
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("judged")
     make_run(folder)
-    for language in ("de", "en"):
-        write_treebank(folder / f"ud/{language}-train.conllu", language, 24)
-        write_treebank(folder / f"ud/{language}-dev.conllu", language, 9, first=1)
-        write_treebank(folder / f"ud/{language}-test.conllu", language, 11, first=2)
+    write_treebanks(folder)
     return folder
 
 
@@ -32,14 +34,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def inside(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(folder)
     return folder
-
-
-def evaluate(*arguments: str) -> Result:
-    return CliRunner().invoke(main, ["evaluate", *arguments], catch_exceptions=False)
-
-
-def treebanks(*languages: str, parts: Sequence[str] = ("train", "dev", "test")) -> list[str]:
-    return [part for language in languages for name in parts for part in (f"--{name}", f"{language}=ud/{language}-{name}.conllu")]
 
 
 def results(folder: Path, task: str = "udpos") -> dict[str, Any]:
@@ -82,10 +76,10 @@ def test_students_and_teachers_in_their_languages(inside: Path) -> None:
     again = evaluate(*command)
     assert again.stdout == done.stdout
     assert {file: file.stat().st_mtime_ns for file in (inside / "scores/runs").iterdir()} == before
-    (inside / "scores/runs/udpos.run-student.de.seed1.json").unlink()  # as if the process had died
+    (inside / "scores/runs/udpos.run%2Fstudent.de.seed1.json").unlink()  # as if the process had died
     assert evaluate(*command).exit_code == 0
     changed = {file for file, time in before.items() if file.stat().st_mtime_ns != time}
-    assert [file.name for file in changed] == ["udpos.run-student.de.seed1.json"]
+    assert [file.name for file in changed] == ["udpos.run%2Fstudent.de.seed1.json"]
     kept = {key: [run[key] for run in results(inside / "scores")["runs"]] for key in ("scores", "best_step", "dev")}
     assert kept == {key: [run[key] for run in found["runs"]] for key in kept}  # the same weights, and so the same scores
 
@@ -96,7 +90,7 @@ def test_settings_that_differ_are_refused_and_named(inside: Path) -> None:
     other = evaluate(*command[:-4], "--learning-rate", "0.02", "--out", "one")
     assert other.exit_code == 2
     assert (
-        "one/runs/udpos.run-student.de.seed0.json: made with other settings: learning_rate: found 0.01, expected 0.02"
+        "one/runs/udpos.run%2Fstudent.de.seed0.json: made with other settings: learning_rate: found 0.01, expected 0.02"
         in other.output
     )
     write_treebank(inside / "ud/de-dev.conllu", "de", 10, first=1)
@@ -109,6 +103,79 @@ def test_settings_that_differ_are_refused_and_named(inside: Path) -> None:
     write_treebank(inside / "ud/de-test.conllu", "de", 11, first=2)
     assert evaluate(*command).exit_code == 0
     assert results(inside / "one")["runs"][0]["scores"]["de"]["count"] > tested
+
+
+def test_what_changes_nothing_keeps_the_results(inside: Path) -> None:
+    command = ["udpos", "--model", "run/student", *treebanks("de"), *FAST, "--out", "kept"]
+    assert evaluate(*command).exit_code == 0
+    (run,) = (inside / "kept/runs").iterdir()
+    before = run.stat().st_mtime_ns
+    for change in (["--micro-batch", "2"], ["--model", "teachers/en"], ["--teacher", "de=teachers/de"]):
+        done = evaluate(*command, *change)
+        assert done.exit_code == 0, done.output
+        assert run.stat().st_mtime_ns == before, change
+    # The part that a model has is that of this call.
+    alone = ["udpos", "--model", "teachers/de", *treebanks("de"), *FAST, "--out", "kept"]
+    assert evaluate(*alone).exit_code == 0
+    assert [row["teacher"] for row in results(inside / "kept")["scores"]] == [False]
+    # Another name and compression of the same data.
+    packed = inside / "ud/packed.conllu.gz"
+    packed.write_bytes(gzip.compress((inside / "ud/de-test.conllu").read_bytes()))
+    assert evaluate(*command[:-2], "--test", "de=ud/packed.conllu.gz", "--out", "other").exit_code == 2  # twice the same text
+    again = [*command[:3], *treebanks("de", parts=["train", "dev"]), "--test", "de=ud/packed.conllu.gz", *FAST, "--out", "kept"]
+    assert evaluate(*again).exit_code == 0
+    assert run.stat().st_mtime_ns == before
+    # A test language with tags that training has not.
+    text = (inside / "ud/en-test.conllu").read_text().replace("VERB", "SYM")
+    (inside / "ud/en-odd.conllu").write_text(text)
+    odd = [*treebanks("en", parts=["train", "dev"]), "--test", "en=ud/en-odd.conllu"]
+    done = evaluate(*command, *odd)
+    assert done.exit_code == 0, done.output
+    assert run.stat().st_mtime_ns == before
+    scores = {row["language"]: row["accuracy"]["mean"] for row in results(inside / "kept")["scores"]}
+    assert scores["en"] < 100.0  # an error, not a KeyError
+
+
+def test_other_test_languages_keep_the_scores_of_earlier_ones(inside: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    command = ["udpos", "--model", "run/student", *treebanks("en"), "--protocol", "zero-shot", *FAST, "--out", "more"]
+    assert evaluate(*command).exit_code == 0
+    (run,) = (inside / "more/runs").iterdir()
+    first = json.loads(run.read_text())["scores"]["en"]
+    other = ["udpos", "--model", "run/student", *treebanks("en", parts=["train", "dev"]), *treebanks("de", parts=["test"])]
+    done = evaluate(*other, "--protocol", "zero-shot", *FAST, "--out", "more")
+    assert "is trained again, since it was not tested on these files of de" in done.output
+    before = run.stat().st_mtime_ns
+    assert evaluate(*command).exit_code == 0
+    assert run.stat().st_mtime_ns == before
+    assert json.loads(run.read_text())["scores"]["en"]["metrics"] == first["metrics"]
+
+
+def test_models_with_the_same_last_names_have_longer_ones(inside: Path) -> None:
+    for place in ("one", "two"):
+        shutil.copytree(inside / "teachers/de", inside / place / "teachers/de", dirs_exist_ok=True)
+    done = evaluate("udpos", "--model", "one/teachers/de", "--model", "two/teachers/de", *treebanks("de"), *FAST, "--out", ".")
+    assert done.exit_code == 0, done.output
+    assert [row["model"] for row in results(inside)["scores"]] == ["one/teachers/de", "two/teachers/de"]
+
+
+@pytest.mark.parametrize("change", [{"identity": [1]}, {"tests": []}, {"scores": 3}, {"steps": None, "other": 1}])
+def test_an_edited_result_is_refused(inside: Path, change: dict[str, Any]) -> None:
+    command = ["udpos", "--model", "run/student", *treebanks("de"), *FAST, "--out", "edited"]
+    assert evaluate(*command).exit_code == 0
+    (run,) = (inside / "edited/runs").iterdir()
+    good = run.read_text()
+    run.write_text(json.dumps(json.loads(good) | change))
+    done = evaluate(*command)
+    run.write_text(good)
+    assert done.exit_code == 2, done.output
+    assert "is not as this program wrote it" in done.output or "made with other settings" in done.output
+
+
+def test_pan_x_without_an_ending_is_read_as_pan_x(inside: Path) -> None:
+    task = task_of("ner")[0]
+    file = write_entities(inside / "named.tsv", "de", 6)
+    other = shutil.copyfile(file, inside / "named")
+    assert task.read([other], None, train=True) == task.read([file], None, train=True)
 
 
 def test_zero_shot_trains_once_and_tests_everywhere(inside: Path) -> None:
@@ -156,129 +223,26 @@ def test_compare(inside: Path) -> None:
     assert row["a"] == results(inside / "a")["scores"][0]["accuracy"]["mean"]
     assert row["difference"] == pytest.approx(row["b"] - row["a"])
     assert row["difference"] < 0
+    both = ["--model", "run/student", "--model", "teachers/de", *treebanks("de"), *FAST, "--seeds", "2", "--out", "d"]
+    assert evaluate("udpos", *both).exit_code == 0
+    done = evaluate("compare", "a/udpos.json", "d/udpos.json")
+    assert "Left out, since the other has none of this name: teachers/de of d/udpos.json" in done.output.replace("judged0/", "")
+    assert "learning_rate: found 0.0001, in A 0.01" in evaluate("compare", "a/udpos.json", "b/udpos.json").output
+    (inside / "list.json").write_text(
+        '{"task": "udpos", "scorer": "s", "headline": "f1", "scores": [{}], "runs": 3, "settings": {}}'
+    )
     write_treebank(inside / "ud/other.conllu", "de", 4)
     other = [*treebanks("de", parts=["train", "dev"]), "--test", "de=ud/other.conllu", *FAST, "--out", "c"]
     assert evaluate("udpos", "--model", "run/student", *other).exit_code == 0
     for second, message in (
         ("c/udpos.json", "found other test data in 'de'"),
-        ("none.json", "none.json"),
+        ("none.json", "none.json: no such file; expected the result"),
+        ("list.json", "is no result of `mergedistill evaluate`"),
         ("ud/other.conllu", "is not the JSON that this program wrote"),
         ("run/student/config.json", "is no result of `mergedistill evaluate`"),
     ):
         refused = evaluate("compare", "a/udpos.json", second)
         assert (refused.exit_code, message in refused.output) == (2, True), refused.output
-
-
-def spoiled(folder: Path) -> dict[str, Path]:
-    """Files with one thing wrong."""
-    bad = folder / "bad"
-    bad.mkdir(exist_ok=True)
-    good = (folder / "ud/de-test.conllu").read_text()
-    texts = {
-        "columns.conllu": good.replace("\t_\t_\t_\t_", "", 1),
-        "gap.conllu": good.replace("\n2\t", "\n7\t", 1),
-        "empty.conllu": "",
-        "tags.tsv": "de:Wort\tORT\n\n",
-        "languages.tsv": "de:a\tO\nde:b\tO\nc\tO\n\n",
-        "labels.tsv": "a b\tc d\t7\n",
-        "one.tsv": "a b c d\n",
-        "cut.json": write_questions(folder / "q.json", "de", 3).read_text()[:-9],
-        "place.json": (folder / "q.json").read_text().replace('"answer_start": 0', '"answer_start": 3', 1),
-        "twice.json": (folder / "q.json").read_text().replace('"id": "q1"', '"id": "q0"'),
-        "list.json": "[1, 2]",
-    }
-    for name, text in texts.items():
-        (bad / name).write_text(text, encoding="utf-8")
-    write_questions(folder / "q2.json", "de", 4)
-    write_questions(bad / "stripped.json", "de", 3, answers=False)
-    (bad / "latin.conllu").write_bytes(good.encode("latin-1"))
-    save_teacher(folder / "bad/unknown", ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a"])
-    (folder / "bad/unknown/model.safetensors").write_bytes(b"nothing")
-    return {file.name: file for file in bad.iterdir()}
-
-
-UDPOS = ["udpos", "--model", "run/student", "--train", "de=ud/de-train.conllu", "--dev", "de=ud/de-dev.conllu"]
-QA = ["qa", "--model", "run/student", "--train", "de=q.json", "--max-length", "48", "--question-length", "8"]
-NER = ["ner", "--model", "run/student", "--train", "de=bad/tags.tsv", "--keep", "last"]
-PAIRS = ["pawsx", "--model", "run/student", "--keep", "last", "--train", "de=bad/labels.tsv"]
-BAD = {
-    "a line with too few columns": (
-        [*UDPOS, "--test", "de=bad/columns.conllu"],
-        r"columns.conllu, line 1: found 6 columns",
-    ),
-    "ids with a gap": ([*UDPOS, "--test", "de=bad/gap.conllu"], r"gap.conllu, line 2: found the id 7; expected 2"),
-    "an empty file": ([*UDPOS, "--test", "de=bad/empty.conllu"], "empty.conllu: found no sentence"),
-    "no UTF-8": ([*UDPOS, "--test", "de=bad/latin.conllu"], "latin.conllu: .*is no UTF-8"),
-    "no such file": ([*UDPOS, "--test", "de=bad/absent*"], "--test de: no file matches 'bad/absent"),
-    "an unknown tag": ([*NER, "--test", "de=bad/tags.tsv"], "tags.tsv, line 1: found the tag 'ORT'; expected O, B-TYPE or I-TYPE"),
-    "a language missing": ([*NER, "--test", "de=bad/languages.tsv"], "found no 'de:' before the word|found the tag 'ORT'"),
-    "an unknown label": ([*PAIRS, "--test", "de=bad/labels.tsv"], "labels.tsv, line 1: found the label '7'; expected one of 0, 1"),
-    "one column": (
-        [*PAIRS[:-1], "de=bad/one.tsv", "--test", "de=bad/one.tsv"],
-        "one.tsv, line 1: found 1 columns; expected two texts",
-    ),
-    "JSON that is cut": ([*QA, "--test", "de=bad/cut.json"], "cut.json: cannot be read .*expected SQuAD's JSON"),
-    "JSON of another kind": ([*QA, "--test", "de=bad/list.json"], "list.json: the file has no list 'data'"),
-    "an answer that is not there": (
-        [*QA, "--test", "de=bad/place.json"],
-        r"place.json, data\[0\].paragraphs\[0\].qas\[0\]: the answer",
-    ),
-    "answers that were removed": ([*QA, "--test", "de=bad/stripped.json"], "found 3 questions and all answers empty"),
-    "an id twice": ([*QA, "--test", "de=bad/twice.json"], "twice.json: the question id 'q0' is there twice"),
-    "no room": ([*QA, "--test", "de=q2.json", "--max-length", "384"], "has 64 positions, and --max-length is 384"),
-    "no room for a context": (
-        [*QA, "--test", "de=q2.json", "--max-length", "10"],
-        "max_length 10 leaves 0 pieces for a context",
-    ),
-    "a language without a teacher": (
-        [*UDPOS[:3], "--tokens", "routed", "--train", "fi=ud/de-train.conllu", "--keep", "last", "--test", "fi=ud/de-test.conllu"],
-        "no teacher of the recipe reads 'fi' .*--route LANG=TEACHER",
-    ),
-    "routed without a student": (
-        ["udpos", "--model", "teachers/de", *treebanks("de"), "--tokens", "routed"],
-        "--tokens routed: found no student of a run among teachers/de",
-    ),
-    "no development set": ([*UDPOS[:5], "--test", "de=ud/de-test.conllu"], "found no --dev de=…; expected files .* or --keep last"),
-    "no training set": ([*UDPOS, "--test", "en=ud/en-test.conllu"], "in-language: found no --train en=…"),
-    "two languages to train on": (
-        ["udpos", "--model", "run/student", *treebanks("de", "en"), "--protocol", "zero-shot"],
-        "zero-shot: found training files in 2 languages",
-    ),
-    "train and test the same": (
-        [*UDPOS, "--test", "de=ud/de-train.conllu"],
-        "ud/de-train.conllu is the training file ud/de-train.conllu",
-    ),
-    "a teacher without a test set": (
-        [*UDPOS, "--test", "de=ud/de-test.conllu", "--teacher", "en=teachers/en"],
-        "--teacher en=teachers/en: found no --test en=",
-    ),
-    "a model that is nowhere": (["udpos", "--model", "./absent", *treebanks("de")], "model './absent' is not a folder"),
-    "weights that are none": (["udpos", "--model", "bad/unknown", *treebanks("de")], "bad/unknown: cannot be opened as"),
-    "labels of no test": (
-        [*PAIRS[:-1], "de=test.pairs.tsv", "--test", "de=bad/labels.tsv", "--label-file", "en=labels.txt"],
-        "--label-file en=…: found no --test en=…",
-    ),
-    "no pair": (
-        ["udpos", "--model", "run/student", "--train", "ud/de-train.conllu"],
-        "found 'ud/de-train.conllu'; expected LANG=FILES",
-    ),
-    "not a number": (
-        [*UDPOS, "--test", "de=ud/de-test.conllu", "--learning-rate", "nan"],
-        "found nan|'nan' is not|not in the range",
-    ),
-}
-
-
-@pytest.mark.parametrize("name", BAD)
-def test_bad_input(inside: Path, name: str) -> None:
-    spoiled(inside)
-    write_pairs(inside / "test.pairs.tsv", "de", 4)
-    arguments, message = BAD[name]
-    done = evaluate(*arguments, *(() if "--max-length" in arguments else ("--max-length", "32")), "--out", "refused")
-    assert done.exit_code == 2, done.output
-    assert re.search(message, done.output), done.output
-    assert "Traceback" not in done.output
-    assert not [*(inside / "refused").glob("**/*.json")]
 
 
 def test_the_table_of_settings_in_the_help_is_that_of_the_tasks() -> None:

@@ -2,11 +2,14 @@
 
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from click.testing import CliRunner, Result
 from transformers import AutoModelForMaskedLM, BertConfig
 
+from cli import main
 from data.recipe import Recipe
 from data.recipe_file import save_recipe
 from tests.support.factories import TEXTS, two_language_recipe
@@ -14,6 +17,7 @@ from tests.support.runs import build_union
 from vocab.folder import load_union
 from vocab.roles import UNION_ROLES
 
+FAST = ["--epochs", "2", "--batch-size", "8", "--learning-rate", "0.01", "--max-length", "32", "--precision", "float32"]
 TAGS = ("NOUN", "VERB", "DET", "ADP", "PUNCT")
 
 
@@ -85,3 +89,21 @@ def write_questions(path: Path, language: str, questions: int, *, answers: bool 
         paragraphs.append({"context": context, "qas": [{"id": f"q{number}", "question": f"{word} ?", "answers": [found]}]})
     path.write_text(json.dumps({"data": [{"paragraphs": paragraphs}]}), encoding="utf-8")
     return path
+
+
+def evaluate(*arguments: str) -> Result:
+    """The command, as its users give it."""
+    return CliRunner().invoke(main, ["evaluate", *arguments], catch_exceptions=False)
+
+
+def treebanks(*languages: str, parts: Sequence[str] = ("train", "dev", "test")) -> list[str]:
+    """The options that name the treebanks of languages."""
+    return [part for language in languages for name in parts for part in (f"--{name}", f"{language}=ud/{language}-{name}.conllu")]
+
+
+def write_treebanks(folder: Path) -> None:
+    """ud/LANG-train, -dev and -test of both languages."""
+    for language in ("de", "en"):
+        write_treebank(folder / f"ud/{language}-train.conllu", language, 24)
+        write_treebank(folder / f"ud/{language}-dev.conllu", language, 9, first=1)
+        write_treebank(folder / f"ud/{language}-test.conllu", language, 11, first=2)

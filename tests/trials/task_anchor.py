@@ -12,8 +12,8 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from student.evaluate_tasks import task_of
 from student.tasks.read_tags import Sentence
+from student.tasks.request import task_of
 
 MARGIN = 2.0
 

@@ -20,12 +20,13 @@ import torch
 from transformers import AutoModelForMaskedLM, BertConfig
 
 from data.recipe_file import parse_recipe, save_recipe
-from student.evaluate_tasks import task_of
 from student.tasks.answers import Scorer, score_answers
-from student.tasks.fine_tune import answers, new_model
+from student.tasks.fine_tune import answers
+from student.tasks.models import new_model
 from student.tasks.question_windows import reachable
 from student.tasks.questioning import QuestionTask
 from student.tasks.reading import Tokens, student_reader
+from student.tasks.request import task_of
 from student.tasks.text_file import read_lines
 from tests.support.runs import build_union
 from vocab.folder import load_normaliser, load_union
@@ -125,9 +126,7 @@ def main() -> None:
             model = new_model(student, task, labels, 128, 0)
             words = gold_words(file, name)
             for way in ways:
-                encoded = task.encode(
-                    sentences, student_reader(student, way, language_of(file)), labels, task.defaults, train=False
-                )
+                encoded = task.encode(sentences, student_reader(student, way, language_of(file)), labels, task.defaults)
                 said = answers(model, task, encoded.examples, UNION_ROLES, "float32")
                 predicted = task.predict(sentences, encoded, said, labels, task.defaults)
                 tags = sum(map(len, predicted))
@@ -141,7 +140,7 @@ def main() -> None:
             asking = QuestionTask(scorer)
             questions = asking.read([file], None, train=True)
             for way in ways:
-                found = asking.encode(questions, student_reader(student, way, language_of(file)), (), asking.defaults, train=False)
+                found = asking.encode(questions, student_reader(student, way, language_of(file)), (), asking.defaults)
                 count, missed = len(questions), found.counters["unreachable_answers"]
                 gold = {str(number): question.answers for number, question in enumerate(questions)}
                 best = dict(zip(gold, reachable(questions, found.back, asking.defaults.answer_length), strict=True))

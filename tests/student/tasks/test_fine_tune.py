@@ -12,7 +12,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from student.tasks.fine_tune import _backward, _batches, _linear, answers, fine_tune, new_model
+from student.tasks.fine_tune import _backward, _batches, _linear, answers, fine_tune
+from student.tasks.models import new_model
 from student.tasks.pairing import PairTask
 from student.tasks.questioning import QuestionTask
 from student.tasks.tagging import PartOfSpeechTask

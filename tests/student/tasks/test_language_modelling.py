@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+from transformers import AutoModelForMaskedLM, BertConfig, PreTrainedTokenizerFast
 
 from cli import main
 from data.random_bits import permutation
 from student.hf_folder import load_model
-from student.tasks.language_modelling import MASKINGS, RATE, _cut, _one_by_one, score_language
+from student.tasks.language_modelling import MASKINGS, RATE, _cut, _one_by_one, bytes_of_pieces, score_language, words_of_pieces
 from student.tasks.reading import own_reader
 from tests.support.factories import SPECIAL, TEXTS, article_shard, save_teacher, word_pieces
 from tests.support.judged import make_run
@@ -29,8 +31,9 @@ def test_the_scores_are_those_of_a_loop(folder: Path) -> None:
     found = score_language(model, reader, texts, max_length=32, precision="float32", what="lm")
     masked = masked_bytes = total = 0.0
     for number, (text, segmentation) in enumerate(zip(texts, reader.texts(texts), strict=True)):
-        ids, words = segmentation.ids.astype(np.int64).tolist(), segmentation.word_ids.tolist()
-        sizes = [len(text[begin:end].encode()) for begin, end in segmentation.offsets.tolist()]
+        ids, words = segmentation.ids.astype(np.int64).tolist(), words_of_pieces(text, segmentation.offsets).tolist()
+        sizes = bytes_of_pieces(text, segmentation.offsets).tolist()
+        assert sum(sizes) == len(text.encode())
 
         def loss(hidden: set[int], place: int, ids: list[int] = ids) -> float:
             row = [reader.roles.cls, *(reader.roles.mask if n in hidden else one for n, one in enumerate(ids)), reader.roles.sep]
@@ -50,9 +53,55 @@ def test_the_scores_are_those_of_a_loop(folder: Path) -> None:
 
 
 def test_later_pieces_of_a_word_are_masked_with_it() -> None:
-    masks, places = _one_by_one(np.array([0, 1, 1, 1, 2, -1, -1]))
-    assert [mask.nonzero()[0].tolist() for mask in masks] == [[0], [1, 2, 3], [2, 3], [3], [4], [5], [6]]
-    assert [place.tolist() for place in places] == [[0], [1], [2], [3], [4], [5], [6]]
+    masks, places = _one_by_one(np.array([0, 1, 1, 1, 2]))
+    assert [mask.nonzero()[0].tolist() for mask in masks] == [[0], [1, 2, 3], [2, 3], [3], [4]]
+    assert [place.tolist() for place in places] == [[0], [1], [2], [3], [4]]
+
+
+def spans(*parts: str) -> tuple[str, np.ndarray]:
+    ends = np.cumsum([len(part) for part in parts])
+    return "".join(parts), np.stack([ends - [len(part) for part in parts], ends], axis=1)
+
+
+def test_every_byte_belongs_to_one_piece() -> None:
+    text, whole = spans("für", " dich", " 东", "京")
+    assert bytes_of_pieces(text, whole).tolist() == [4, 5, 4, 3]
+    bert = np.array([[0, 3], [4, 8], [9, 10], [10, 11]])  # without the spaces
+    assert bytes_of_pieces(text, bert).tolist() == [4, 5, 4, 3]
+    shared = np.array([[0, 3], [4, 8], *[[9, 10]] * 3, *[[10, 11]] * 3])  # a character of three byte-level pieces
+    assert bytes_of_pieces(text, shared).tolist() == pytest.approx([4, 5, *[4 / 3] * 3, 1, 1, 1])
+    assert bytes_of_pieces("ab  ", np.array([[0, 1], [1, 2]])).tolist() == [1, 3]
+    assert bytes_of_pieces("", np.zeros((0, 2), np.int64)).tolist() == []
+
+
+def test_words_follow_from_the_text_whatever_the_tokenizer_calls_a_word() -> None:
+    text = "für dich, 东京 ok"
+    by_character = np.array([[at, at + 1] for at in range(len(text))])
+    assert words_of_pieces(text, by_character).tolist() == [0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 3, 4, 4, 5, 5]
+    sentence_piece = np.array([[0, 3], [3, 8], [8, 9], [9, 9], [9, 12], [12, 15]])
+    assert words_of_pieces(text, sentence_piece).tolist() == [0, 1, 2, 2, 3, 5]
+
+
+def test_the_loss_per_byte_of_a_uniform_byte_level_model_is_that_of_its_vocabulary(tmp_path: Path) -> None:
+    backend = Tokenizer(models.BPE())
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    trainer = trainers.BpeTrainer(
+        vocab_size=261, special_tokens=SPECIAL, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
+    )
+    backend.train_from_iterator([], trainer)
+    roles = {f"{role}_token": token for role, token in zip(("pad", "unk", "cls", "sep", "mask"), SPECIAL, strict=True)}
+    PreTrainedTokenizerFast(tokenizer_object=backend, **roles).save_pretrained(tmp_path)
+    shape = BertConfig(vocab_size=261, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16)
+    model = AutoModelForMaskedLM.from_config(shape)
+    for parameter in model.parameters():
+        torch.nn.init.zeros_(parameter)
+    text = "东京是日本的首都 für dich 😀"
+    found = score_language(model, own_reader(tmp_path, "bytes"), [text], max_length=128, precision="float32", what="lm")
+    assert found.pieces == len(text.encode())
+    assert found.loss_per_byte == pytest.approx(
+        math.log(261), rel=0.02
+    )  # the character's bytes are shared, and a space goes with a word
+    assert found.perplexity_per_character == pytest.approx(261 ** (len(text.encode()) / len(text)), rel=1e-4)
 
 
 def test_long_texts_are_read_in_windows_and_nothing_is_left_out(folder: Path) -> None:

@@ -33,7 +33,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 )
 def test_pairs_are_those_of_transformers(folder: Path, texts: list[tuple[str, str]]) -> None:
     data = [Pair(first, second, "neutral") for first, second in texts]
-    encoded = PairTask("xnli").encode(data, own_reader(folder, "bert"), ("neutral",), TUNING, train=True)
+    encoded = PairTask("xnli").encode(data, own_reader(folder, "bert"), ("neutral",), TUNING)
     found = pad_batch(encoded.examples, 0, types=True)
     theirs = AutoTokenizer.from_pretrained(folder)(
         [first for first, _ in texts], [second for _, second in texts], truncation="longest_first", max_length=16, padding=True

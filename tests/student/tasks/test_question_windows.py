@@ -35,7 +35,7 @@ def by_words(texts: Sequence[str]) -> list[Segmentation]:
     return found
 
 
-READER = Reader(texts=by_words, words=lambda words: [], roles=UNION_ROLES, separators=1, identity="")
+READER = Reader(texts=by_words, words=lambda words: [], roles=UNION_ROLES, separators=1, largest_id=99, identity="")
 TUNING = FineTuning(max_length=16, question_length=4, stride=3, answer_length=4)
 
 
@@ -46,7 +46,7 @@ def question(context: str, answer: str, *, asked: str = "who is it", name: str =
 @settings(max_examples=200, deadline=None)
 @given(st.integers(0, 40), st.integers(1, 12), st.integers(0, 6), st.integers(1, 2))
 def test_every_piece_is_judged_in_the_window_with_most_context(words: int, stride: int, asked: int, separators: int) -> None:
-    reader = Reader(texts=by_words, words=lambda words: [], roles=UNION_ROLES, separators=separators, identity="")
+    reader = Reader(texts=by_words, words=lambda words: [], roles=UNION_ROLES, separators=separators, largest_id=99, identity="")
     tuning = FineTuning(max_length=16, question_length=4, stride=stride)
     one = Question(
         id="q",
@@ -162,6 +162,7 @@ def test_a_long_answer_of_few_characters_is_legal_and_one_of_many_is_not() -> No
         words=lambda words: [],
         roles=UNION_ROLES,
         separators=1,
+        largest_id=99,
         identity="",
     )
     data = [Question(id="q", question="国", context=chinese, answers=(chinese,), starts=(0,))]
