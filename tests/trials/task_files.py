@@ -1,7 +1,8 @@
 """Real files of the tasks through the three ways to read a word, with an untrained model: no word is lost, no answer silently skipped.
 
-    python -m tests.trials.task_files DATA
+    python -m tests.trials.task_files DATA [NAME]
 
+NAME: only files whose name contains it. For questions and routed words, every answer that no run of pieces is stands below its file.
 DATA has ud/, ner/, qa/ and tokenizers/ (vocab.txt files). A union of four published vocabularies, a tiny student of random weights over it,
 and its restricted tokenizer (every second piece is left out, as if training had not shown it). For each file and way: predicted tags, which
 must be as many as the gold words of the file; or the share of gold answers that are exactly a run of pieces, and the best scores that can
@@ -115,11 +116,11 @@ def asked(data: Path) -> Iterator[tuple[Scorer, Path]]:
 
 
 def main() -> None:
-    data = Path(sys.argv[1])
+    data, part = Path(sys.argv[1]), (sys.argv[2:] or [""])[0]
     ways: tuple[Tokens, ...] = ("union", "restricted", "routed")
     with tempfile.TemporaryDirectory() as scratch:
         student = make_run(Path(scratch), data / "tokenizers")
-        for name, file in tagged(data):
+        for name, file in (found for found in tagged(data) if part in found[1].name):
             task = task_of(name)[0]
             sentences = task.read([file], None, train=False)
             labels = task.label_set([sentences])
@@ -136,7 +137,7 @@ def main() -> None:
                     f"{file.name:36} {way:10} {words:7,} words, {words - tags} lost, {pieces:.2f} pieces a word {kept or ''}",
                     flush=True,
                 )
-        for scorer, file in asked(data):
+        for scorer, file in (found for found in asked(data) if part in found[1].name):
             asking = QuestionTask(scorer)
             questions = asking.read([file], None, train=True)
             for way in ways:
@@ -149,6 +150,9 @@ def main() -> None:
                     f"{file.name:36} {way:10} {count:6,} questions, {1 - missed / count:.2%} reachable exactly, "
                     f"best F1 {score.f1:.2f}, EM {score.exact_match:.2f} ({scorer}), {found.counters['windows']:,} windows"
                 )
+                for question, text in zip(questions, best.values(), strict=True):
+                    if way == "routed" and text not in [answer.strip() for answer in question.answers]:
+                        print(f"    {question.id}: '{question.answers[0]}' is read as '{text}'")
 
 
 if __name__ == "__main__":
