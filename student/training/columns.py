@@ -94,7 +94,7 @@ class Picked:
             offsets, places = self._places(parts, key)
             for name in names_of_key:
                 values = [_by_place(source, name, key) for source, _ in parts]
-                taken = [np.take(found, source_L, axis=0, mode="clip") for found, (source_L, _) in zip(values, places, strict=True)]
+                taken = [np.take(found, source_L, axis=0) for found, (source_L, _) in zip(values, places, strict=True)]
                 flat = taken[0]
                 if len(taken) > 1:
                     flat = np.empty((int(offsets[-1]), flat.shape[1]), flat.dtype)
