@@ -93,7 +93,7 @@ def read_entities(file: Path) -> list[Sentence]:
     if file.name.removesuffix(".gz").endswith(".conllu"):
         return read_columns(file, word=1)
     first = next((line for _, line in read_lines(file) if line.strip() and not line.startswith(("# ", "-DOCSTART-"))), "")
-    return read_panx(file) if first.count("\t") == 1 else read_columns(file)
+    return read_panx(file) if first.count("\t") == 1 or len(first.split()) == 1 else read_columns(file)
 
 
 def read_panx(file: Path) -> list[Sentence]:

@@ -13,6 +13,7 @@ from student.tasks.read_tags import Sentence, Words, read_conllu, read_entities
 from student.tasks.reading import Reader
 from student.tasks.task import IGNORED, Encoded, Example, FineTuning, Task
 from student.tasks.word_windows import join_tags, make_windows
+from vocab.errors import InputError
 
 
 class _Tagging(Task):
@@ -58,7 +59,7 @@ class EntityTask(_Tagging):
 
     def read(self, files: Sequence[Path], labels: Path | None, *, train: bool) -> list[Sentence]:
         """WikiANN's .conllu (the word is the second column), PAN-X (two columns with a tab), and else CoNLL's columns."""
-        return [sentence for file in files for sentence in read_entities(file)]
+        return _with_tags([sentence for file in files for sentence in read_entities(file)], files, "O", "an entity")
 
     def score(self, data: Sequence[Sentence], predicted: Sequence[Sequence[str]], language: str) -> dict[str, float]:
         gold = [sentence.tags for sentence in data]
@@ -80,8 +81,19 @@ class PartOfSpeechTask(_Tagging):
         self.words: Words = words
 
     def read(self, files: Sequence[Path], labels: Path | None, *, train: bool) -> list[Sentence]:
-        return [sentence for file in files for sentence in read_conllu(file, words=self.words)]
+        return _with_tags(
+            [sentence for file in files for sentence in read_conllu(file, words=self.words)], files, "_", "a tag (UPOS)"
+        )
 
     def score(self, data: Sequence[Sentence], predicted: Sequence[Sequence[str]], language: str) -> dict[str, float]:
         gold = [sentence.tags for sentence in data]
         return {"accuracy": accuracy(gold, predicted), "xtreme_f1": xtreme_f1(gold, predicted)}
+
+
+def _with_tags(sentences: list[Sentence], files: Sequence[Path], none: str, what: str) -> list[Sentence]:
+    """The sentences, unless no word has a tag: some test sets are published without, and would score 0."""
+    if all(tag == none for sentence in sentences for tag in sentence.tags):
+        raise InputError(
+            f"{files[0]}: found {len(sentences):,} sentences and not {what}; expected tags: were they removed from this file?"
+        )
+    return sentences
