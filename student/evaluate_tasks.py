@@ -39,7 +39,7 @@ def evaluate(request: Request) -> Evaluation:
         part: {language: task.read(files.data, files.labels, train=part == "train") for language, files in found.items()}
         for part, found in (("train", request.train), ("dev", request.dev), ("test", request.test))
     }
-    with exclusive(request.out, "evaluates into this folder"):
+    with exclusive(request.out / task.name, "evaluates this task into this folder"):
         (request.out / "runs").mkdir(parents=True, exist_ok=True)
         clear_partial(request.out / f"{task.name}.json")
         for model in models:

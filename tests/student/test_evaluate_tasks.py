@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from data.lock import exclusive
 from student.tasks.request import TASKS, task_of
 from tests.support.judged import (
     FAST,
@@ -148,6 +149,19 @@ def test_other_test_languages_keep_the_scores_of_earlier_ones(inside: Path, capf
     assert evaluate(*command).exit_code == 0
     assert run.stat().st_mtime_ns == before
     assert json.loads(run.read_text())["scores"]["en"]["metrics"] == first["metrics"]
+
+
+def test_one_call_a_task_writes_a_folder_and_other_tasks_may(inside: Path) -> None:
+    write_entities(inside / "locked.tsv", "de", 9)
+    write_entities(inside / "locked2.tsv", "de", 5)
+    udpos = ["udpos", "--model", "run/student", *treebanks("de"), *FAST, "--out", "locked"]
+    entities = ["--train", "de=locked.tsv", "--test", "de=locked2.tsv", "--keep", "last"]
+    with exclusive(inside / "locked/udpos", "evaluates"):
+        refused = evaluate(*udpos)
+        assert (refused.exit_code, "another process evaluates this task" in refused.output) == (2, True), refused.output
+        assert evaluate("ner", "--model", "run/student", *entities, *FAST, "--out", "locked").exit_code == 0
+    assert evaluate(*udpos).exit_code == 0
+    assert not [*(inside / "locked").glob(".*")]
 
 
 def test_models_with_the_same_last_names_have_longer_ones(inside: Path) -> None:
