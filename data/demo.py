@@ -65,7 +65,7 @@ def comparison(mean_rdt: Mapping[str, float | None], steps: int) -> Table:
     """The ways to begin a student and its labels, against each other, by the mean RDT of the demo's students."""
     rows: list[list[Value]] = [[BEGINNINGS[way], *(mean_rdt.get(way + name) for name in LABELS.values())] for way in WAYS]
     note = f"Mean RDT in percent; {steps:,} steps each, on the same articles, each way with the learning rate that suits it."
-    columns = [Column("student begins"), *(Column(heading, "+.1f") for heading in ("gold + teacher", "gold alone"))]
+    columns = [Column("student begins"), *(Column(heading, "+z.1f") for heading in ("gold + teacher", "gold alone"))]
     return Table(title="Ways to train a student", columns=columns, rows=rows, notes=[note])
 
 

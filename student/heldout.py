@@ -187,8 +187,8 @@ def _by_student(students: Mapping[str, Heldout]) -> Table:
         Column("student"),
         Column("loss", ".3f"),
         Column("accuracy", ".1%"),
-        Column("RDT %", "+.1f", key="rdt"),
-        *(Column(heading, "+.1f", key=f"rdt_{'_'.join(pair)}") for heading, pair in zip(headings, shown, strict=True)),
+        Column("RDT %", "+z.1f", key="rdt"),
+        *(Column(heading, "+z.1f", key=f"rdt_{'_'.join(pair)}") for heading, pair in zip(headings, shown, strict=True)),
     ]
 
     def mean(values: Sequence[float | None]) -> float | None:
@@ -206,7 +206,7 @@ def _by_language(students: Mapping[str, Heldout]) -> Table:
     columns = [Column("held-out", key="language"), Column("positions", ",d")]
     for name in ("teacher", *students):
         columns += [Column(f"{name} loss", ".3f"), Column("accuracy", ".1%", key=f"{name} accuracy".replace(" ", "_"))]
-    columns += [Column(f"RDT {name} %", "+.1f", key=f"rdt_{name}") for name in students]
+    columns += [Column(f"RDT {name} %", "+z.1f", key=f"rdt_{name}") for name in students]
     rows: list[list[Value]] = []
     for scores in zip(*(heldout.scores for heldout in students.values()), strict=True):
         first = scores[0]

@@ -32,7 +32,7 @@ def score_table(found: Evaluation) -> Table:
         Column(found.headline.replace("_", " "), ".2f", key=found.headline),
         Column("±", ".2f", key="sd"),
         *(Column(metric.replace("_", " "), ".2f", key=metric) for metric in extra),
-        Column("RDT %", "+.1f", key="rdt"),
+        Column("RDT %", "+z.1f", key="rdt"),
         Column("count", ",d"),
         Column("steps", ",d"),
         Column("seconds", ",.0f"),
@@ -90,8 +90,8 @@ def _notes(found: Evaluation) -> list[str]:
                 over = f" ± {spread(rdt.seeds):.1f} over seeds" if len(rdt.seeds) > 1 else ""
                 without = f"; without {', '.join(rdt.undefined)}, where a teacher scores 0" if rdt.undefined else ""
                 notes.append(
-                    f"RDT of {name}, {metric.replace('_', ' ')}: {rdt.mean:+.1f}%{over} (mean of languages), "
-                    f"{rdt.of_averages:+.1f}% (of averages){without}."
+                    f"RDT of {name}, {metric.replace('_', ' ')}: {rdt.mean:+z.1f}%{over} (mean of languages), "
+                    f"{rdt.of_averages:+z.1f}% (of averages){without}."
                 )
     odd: dict[str, None] = {}
     for run in found.runs:
@@ -140,7 +140,7 @@ def compare(first: Path, second: Path) -> Table:
         Column("±", ".2f", key="sd_a"),
         Column("B", ".2f"),
         Column("±", ".2f", key="sd_b"),
-        Column("B − A", "+.2f", key="difference"),
+        Column("B − A", "+z.2f", key="difference"),
     ]
     return Table(title=f"{one.task}: {one.headline}, two evaluations", columns=columns, rows=rows, notes=notes)
 
