@@ -15,11 +15,11 @@ from vocab.errors import InputError
 # Counters of what is odd, in the singular.
 _ODD = {
     "words_without_piece": "word without a piece",
-    "words_too_long": "word that fits no window",
+    "words_too_long": "word longer than a window",
     "split_sentences": "sentence in several windows",
-    "cut_pairs": "pair that is cut",
-    "cut_questions": "question that is cut",
-    "unreachable_answers": "answer that no run of pieces is",
+    "cut_pairs": "pair cut at its end",
+    "cut_questions": "question cut at its end",
+    "unreachable_answers": "answer of no run of pieces",
 }
 
 
