@@ -78,7 +78,8 @@ def _check_model(request: Request, data: _Data, model: Judged) -> None:
 
 
 def _runs(request: Request, data: _Data, model: Judged) -> Iterator[RunResult]:
-    """The runs of one model. Its data sets are encoded once."""
+    """The runs of one model. Its weights are hashed, and its data sets encoded, once."""
+    weights = weights_fingerprint(model.folder)
     encoded: dict[tuple[str, str, tuple[str, ...]], Encoded] = {}
 
     def encode(part: str, language: str, labels: tuple[str, ...]) -> Encoded:
@@ -89,10 +90,10 @@ def _runs(request: Request, data: _Data, model: Judged) -> Iterator[RunResult]:
 
     for language in _train_languages(request, model):
         for seed in range(request.seeds):
-            yield _run(request, data, model, language, seed, encode)
+            yield _run(request, data, model, weights, language, seed, encode)
 
 
-def _run(request: Request, data: _Data, model: Judged, language: str, seed: int, encode: _Encode) -> RunResult:
+def _run(request: Request, data: _Data, model: Judged, weights: str, language: str, seed: int, encode: _Encode) -> RunResult:
     """One fine-tuning and its scores, or the result that is there already."""
     task, tuning, device = request.task, request.tuning, open_accelerator().device
     labels = task.label_set([data["train"][language]])
@@ -105,7 +106,7 @@ def _run(request: Request, data: _Data, model: Judged, language: str, seed: int,
         "seed": seed,
         "labels": list(labels),
         "train language": language,
-        "model": weights_fingerprint(model.folder),
+        "model": weights,
         "tokenizer": model.reader(language).identity,
         "train": request.train[language].fingerprint(),
         **({"dev": request.dev[language].fingerprint()} if tuning.keep == "best" else {}),

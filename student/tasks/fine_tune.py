@@ -21,6 +21,7 @@ from data.recipe import Precision
 from data.thread_tuner import ThreadTuner
 from student.hardware import autocast, is_out_of_memory
 from student.tasks.task import IGNORED, Example, FineTuning, Task, pad_batch
+from student.training.loop import decay_groups
 from vocab.errors import InputError, first_line
 from vocab.notices import say_once
 from vocab.roles import Roles
@@ -61,7 +62,7 @@ def fine_tune(
     if warmup >= steps:
         warmup = steps // 10
         say_once(f"{what}: {tuning.warmup_steps} steps of warm-up are all of its {steps} steps: {warmup} are taken")
-    optimizer = _optimizer(model, tuning)
+    optimizer = torch.optim.AdamW(decay_groups(model, tuning.weight_decay), lr=tuning.learning_rate, eps=1e-8)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _linear(step + 1, steps, warmup))
     tuner = ThreadTuner(torch.set_num_threads, torch.get_num_threads() if device.type == "cpu" else 1)
     best: tuple[float, int, dict[str, Any]] | None = None
@@ -168,16 +169,6 @@ def _batches(examples: Sequence[Example], tuning: FineTuning, seed: int, steps: 
         for index in permutation(len(batches), seed, "batches of fine-tuning", epoch).tolist()[: steps - done]:
             yield [examples[number] for number in batches[index]]
         done, epoch = done + len(batches), epoch + 1
-
-
-def _optimizer(model: Any, tuning: FineTuning) -> torch.optim.Optimizer:
-    """AdamW. Biases and the weights of layer norms (all of one dimension) do not decay."""
-    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    groups = [
-        {"params": [one for one in parameters if one.ndim > 1], "weight_decay": tuning.weight_decay},
-        {"params": [one for one in parameters if one.ndim <= 1], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=tuning.learning_rate, eps=1e-8)
 
 
 def _linear(step: int, steps: int, warmup: int) -> float:

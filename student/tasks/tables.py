@@ -96,7 +96,7 @@ def _notes(found: Evaluation) -> list[str]:
     odd: dict[str, None] = {}
     for run in found.runs:
         for language, score in run.scores.items():
-            counts = [_number(count, _ODD.get(name, name)) for name, count in score.counters.items() if count and name in _ODD]
+            counts = [_number(count, _ODD[name]) for name, count in score.counters.items() if count and name in _ODD]
             if counts:
                 odd[f"{run.model}, {language}: {', '.join(counts)}."] = None
     return [*notes, *odd]

@@ -123,13 +123,18 @@ def _postfix(loss: float, weight: float, tally: Tally, threads: str) -> str:
 
 
 def make_optimizer(model: nn.Module, settings: Train) -> torch.optim.AdamW:
-    """AdamW, without decay for biases and normalisations (parameters of one dimension). The learning rate is set at each step."""
+    """AdamW. The learning rate is set at each step."""
+    groups = decay_groups(model, settings.weight_decay)
+    return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.999), eps=1e-6, fused=True)
+
+
+def decay_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """The trained parameters for an optimizer: biases and normalisations (all of one dimension) do not decay."""
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    groups = [
-        {"params": [parameter for parameter in parameters if parameter.ndim > 1], "weight_decay": settings.weight_decay},
+    return [
+        {"params": [parameter for parameter in parameters if parameter.ndim > 1], "weight_decay": weight_decay},
         {"params": [parameter for parameter in parameters if parameter.ndim <= 1], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.999), eps=1e-6, fused=True)
 
 
 def _gather(content: dict[str, Any], world: int) -> list[dict[str, Any]]:
