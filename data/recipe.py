@@ -203,6 +203,9 @@ class Train(Section):
     # Of matrix products. auto: bfloat16 where the hardware has it; tf32: float32 that NVIDIA's cards multiply faster, with 10 bits.
     precision: Precision = "auto"
     compile: bool = False  # compile the student's layers: up to a minute at the start, then faster steps on a GPU
+    # Of the student's first weights, its stream and its dropout, where several students share one cache; by default the recipe's seed,
+    # which the masks of the cache depend on.
+    seed: Annotated[int, Field(ge=0, lt=2**63)] | None = None
     log_steps: Positive = 50  # steps between two rows of metrics.jsonl
     checkpoint_steps: Positive = 1000
     eval_steps: Positive | None = None  # steps between two looks at the held-out articles; the best model is kept in best/
@@ -247,6 +250,11 @@ class Recipe(Section):
                 if language not in taught:
                     raise ValueError(f"{section}.{language}: no teacher names this language: add it to one, or remove the corpus")
         return self
+
+    @property
+    def student_seed(self) -> int:
+        """The seed of the student: its first weights, its stream, its dropout."""
+        return self.seed if self.train.seed is None else self.train.seed
 
     @property
     def folder(self) -> Path:

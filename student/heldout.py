@@ -19,7 +19,7 @@ from data.progress import each
 from data.recipe import Precision
 from data.shards import Shard
 from data.table import Column, Table, Value
-from student.measures import POSITIONS, means, measure
+from student.measures import POSITIONS, SUMS, calibration_error, means, measure
 from student.tasks.deviation import deviation
 from student.training.batch import GOLD_COLUMNS, TEACHER_COLUMNS, Batch, batch_bounds, make_batch
 from student.training.columns import Columns
@@ -45,6 +45,9 @@ class Score:
     kl: float | None = None  # KL(teacher ‖ student) over the teacher's top k and the rest, nats; None without a teacher
     student_mass: float | None = None  # the probability that the student gives the teacher's top k
     teacher_mass: float | None = None  # the same of the teacher
+    calibration_error: float | None = (
+        None  # of the student: mean |accuracy − confidence|; see student.measures. None: an older file
+    )
     rdt: float | None  # percent, of accuracy; positive: the student is better. None without a teacher, or if it is never right
 
 
@@ -91,7 +94,7 @@ def score(
             for shard in ordered
             if (shard.path.language, shard.path.teacher) == (language, teacher)
         )
-        sums = np.zeros(8)
+        sums = np.zeros(SUMS)
         for batch in _batches(group, with_teacher, tokens_per_batch, model.config.vocab_size, model.config.pad_token_id):
             sums += measure(model, batch.to(device), precision)
         scores.append(_score(language, teacher, sums, with_teacher))
@@ -164,6 +167,7 @@ def _score(language: str, teacher: str, sums: Any, with_teacher: bool) -> Score:
         kl=kl if with_teacher else None,
         student_mass=student_mass if with_teacher else None,
         teacher_mass=teacher_mass if with_teacher else None,
+        calibration_error=calibration_error(sums),
         rdt=relative_deviation(student_accuracy, teacher_accuracy) if with_teacher else None,
     )
 

@@ -19,13 +19,15 @@ from student.training.masked_head import attention_mask, decoder, hidden_at_mask
 
 # The sums of a batch, in this order.
 POSITIONS, LOSS, CORRECT, TEACHER_LOSS, TEACHER_CORRECT, KL, MASS, TEACHER_MASS = range(8)
+BINS = 15  # of confidence, for the calibration error: after the eight sums, of each bin the positions, their confidence, and the right ones
+SUMS = 8 + 3 * BINS
 
 
 @torch.inference_mode()
 def measure(model: nn.Module, batch: Batch, precision: Precision) -> NDArray[np.float64]:
-    """The eight sums of one batch, on the model's device. Those of a teacher are 0 without its labels.
+    """The sums of one batch, on the model's device. Those of a teacher are 0 without its labels.
 
-    Losses and the divergence are in nats. See `divergence` for the last three.
+    Losses and the divergence are in nats. See `divergence` for the last three of the eight, and `calibration_error` for the bins.
     """
     device = batch.input_ids.device
     with autocast(precision, device):
@@ -34,7 +36,7 @@ def measure(model: nn.Module, batch: Batch, precision: Precision) -> NDArray[np.
         linear = decoder(model)
         product = torch.get_autocast_dtype(device.type) if torch.is_autocast_enabled(device.type) else linear.weight.dtype
     weight_VH = linear.weight.to(product)
-    sums = np.zeros(8)
+    sums = np.zeros(SUMS)
     sums[POSITIONS] = batch.masked
     rows = max(1, FEW_LOGITS // len(weight_VH))
     for begin in range(0, batch.masked, rows):
@@ -43,11 +45,12 @@ def measure(model: nn.Module, batch: Batch, precision: Precision) -> NDArray[np.
         if linear.bias is not None:
             z_mV += linear.bias
         gold_m = batch.label_ids[block]
-        lse_m, (_, best_m) = z_mV.logsumexp(1), z_mV.max(1)
+        lse_m, (highest_m, best_m) = z_mV.logsumexp(1), z_mV.max(1)
         sums[LOSS] += _total(lse_m - z_mV.gather(1, gold_m[:, None])[:, 0])
         sums[CORRECT] += float((best_m == gold_m).sum())
+        sums[8:] += confidence_bins((highest_m - lse_m).exp(), best_m == gold_m)
         if batch.topk_ids is not None and batch.topk_logits is not None:
-            sums[KL:] += [_total(part) for part in divergence(z_mV, batch.topk_ids[block], batch.topk_logits[block])]
+            sums[KL:8] += [_total(part) for part in divergence(z_mV, batch.topk_ids[block], batch.topk_logits[block])]
     if batch.label_logits is not None and batch.topk_ids is not None:
         sums[TEACHER_LOSS] = -_total(batch.label_logits)
         sums[TEACHER_CORRECT] = float((batch.topk_ids[:, 0] == batch.label_ids).sum())
@@ -69,11 +72,28 @@ def divergence(z_mV: Tensor, topk_ids_mK: Tensor, topk_logits_mK: Tensor) -> tup
     return kl_m, log_p_mK.exp().sum(1), t_mK.sum(1)
 
 
+def confidence_bins(confidence_m: Tensor, correct_m: Tensor) -> NDArray[np.float64]:
+    """[3 · BINS] of each bin the positions, the sum of their confidences, and the number of right ones."""
+    confidence = confidence_m.cpu().double().numpy()
+    bin_m = np.minimum((confidence * BINS).astype(np.int64), BINS - 1)
+    weights = (None, confidence, correct_m.cpu().double().numpy())
+    return np.concatenate([np.bincount(bin_m, weight, minlength=BINS) for weight in weights]).astype(np.float64)
+
+
+def calibration_error(sums: NDArray[np.float64]) -> float:
+    """Expected calibration error (Guo et al. 2017, equation 3): the mean |accuracy − confidence| of BINS equal bins, by their positions.
+
+    The confidence is the probability that the student gives its best piece. 0: it is right as often as it says.
+    """
+    _, confidence, correct = sums[8:].reshape(3, BINS)
+    return float(np.abs(correct - confidence).sum() / max(1.0, sums[POSITIONS]))
+
+
 def _total(values: Tensor) -> float:
     return float(values.cpu().double().sum())  # Apple's GPU has no float64
 
 
 def means(sums: NDArray[np.float64]) -> list[float]:
-    """The sums but the first, for each position."""
+    """The eight sums but the first, for each position."""
     count: Any = max(1.0, sums[POSITIONS])
-    return [float(value) for value in sums[1:] / count]
+    return [float(value) for value in sums[1:8] / count]

@@ -54,7 +54,7 @@ def train_student(run: Run, name: str = "student", *, resume: bool = False, prog
         out,
         tokenizer=run.vocabulary / "tokenizer",
         max_length=recipe.examples.max_length,
-        seed=recipe.seed,
+        seed=recipe.student_seed,
         evaluate=_evaluator(run, union),
         identity={**shape_identity(recipe.student), "union": union.fingerprint},
         resume=resume,
@@ -87,7 +87,7 @@ def _begin(run: Run, name: str, union: Union, shards: Sequence[Shard], *, resume
         vocab_size=union.size,
         max_length=recipe.examples.max_length,
         roles=union.roles,
-        seed=recipe.seed,
+        seed=recipe.student_seed,
         like=None if leader is None else load_config(sound_folder(recipe, leader, weights)),
     )
     continues = finished or (resume and list_checkpoints(out))

@@ -57,7 +57,7 @@ def initialise(model: Any, run: Run, union: Union, weights: Mapping[str, str]) -
         if name == leader:
             layers = copy_layers(model, teacher, name)
         _collect(tables, name, teacher, run, folder)
-    generator = torch.Generator().manual_seed(recipe.seed)
+    generator = torch.Generator().manual_seed(recipe.student_seed)
     rows = model.get_input_embeddings().weight
     head = model.get_output_embeddings()
     counts = fill(rows, tables["input"], union, generator)

@@ -26,8 +26,8 @@ from student.training.stream import Position, Stream, StreamSettings, shards_fin
 from student.training.teacher_choice import Choice
 from student.training.trackers import check_trackers
 
-# These settings change no weight; compiled layers drop out other values, so `compile` is added where it is on.
-_OPERATIONAL = {"log_steps", "checkpoint_steps", "compile", "eval_steps", "trackers"}
+# These settings change no weight; compiled layers drop out other values, so `compile` is added where it is on. The seed stands by itself.
+_OPERATIONAL = {"log_steps", "checkpoint_steps", "compile", "eval_steps", "trackers", "seed"}
 # Left out of the identity where they have their default: checkpoints from before there were these settings stay valid.
 _LATER = {
     "epochs",

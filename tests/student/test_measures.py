@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from student.measures import divergence
+from student.measures import BINS, POSITIONS, SUMS, confidence_bins, calibration_error, divergence
 
 V, K = 50, 4
 
@@ -48,3 +48,21 @@ def test_a_teacher_that_is_sure_of_what_the_student_thinks_impossible() -> None:
     assert kl_m.item() == pytest.approx(200.0, rel=1e-3)
     kl_m, *_ = divergence(z_mV, torch.tensor([[0, 2, 3, 4]]), torch.log(torch.tensor([[0.5, 1e-9, 1e-9, 1e-9]])))
     assert kl_m.item() == pytest.approx(0.5 * (200.0 - np.log(V - 4)) + np.log(0.5), rel=1e-3)
+
+
+def test_calibration_error_against_a_loop_over_positions() -> None:
+    rng = np.random.default_rng(5)
+    confidence = np.append(rng.random(500), [0.0, 1.0, 1.0])  # the edges too
+    right = rng.random(len(confidence)) < confidence**2
+    sums = np.zeros(SUMS)
+    for part in (slice(0, 200), slice(200, None)):  # bins of two batches add up
+        sums[POSITIONS] += len(confidence[part])
+        sums[8:] += confidence_bins(torch.tensor(confidence[part]), torch.tensor(right[part]))
+    expected = 0.0
+    for place in range(BINS):
+        inside = [at for at, value in enumerate(confidence) if min(int(value * BINS), BINS - 1) == place]
+        if inside:
+            gap = abs(right[inside].mean() - confidence[inside].mean())
+            expected += len(inside) / len(confidence) * gap
+    assert calibration_error(sums) == pytest.approx(expected, rel=1e-9)
+    assert calibration_error(np.zeros(SUMS)) == 0.0

@@ -53,6 +53,18 @@ def test_three_students_of_one_cache(run: Run) -> None:
         train_student(with_choice(run, "best-language"), "best-article", resume=True, progress=False)
 
 
+def test_students_with_seeds_of_their_own_share_a_cache(run: Run) -> None:
+    """train.seed changes the student and not what the cache depends on."""
+    weights = {}
+    for name, settings in {"own": {}, "same": {"seed": run.recipe.seed}, "other": {"seed": 7}}.items():
+        chosen = with_choice(run, "all", steps=3, **settings)
+        train_student(chosen, f"seed-{name}", progress=False)
+        weights[name] = (run.student(f"seed-{name}") / "model.safetensors").read_bytes()
+    assert weights["own"] == weights["same"] != weights["other"]
+    with pytest.raises(InputError, match=r"seed: found 7, expected 8"):
+        train_student(with_choice(run, "all", steps=3, seed=8), "seed-other", resume=True, progress=False)
+
+
 def test_epochs_are_those_of_the_chosen_rows(run: Run) -> None:
     """As many that the order of long and short rows makes no difference."""
     result = train_student(with_choice(run, "best-language", epochs=60, warmup_steps=0), "epochs", progress=False)
