@@ -575,6 +575,52 @@ def run(ctx: click.Context, recipe: str, out: Path, settings: Sequence[str]) -> 
     _call("train", *common, *(["--resume"] if (out / "student").exists() else []))
 
 
+_STUDIES = ["teachers", "students", "convergence", "tail", "vocabulary", "resource-lean", "initialisation"]
+
+
+@main.command()
+@click.argument("name", type=click.Choice(_STUDIES), metavar="NAME")
+@click.option(
+    "--text", type=PATH, required=True, metavar="FOLDER", help="FOLDER/LANG/*: text of ar, de, en and zh, as prepare reads."
+)
+@click.option("--tasks", type=PATH, required=True, metavar="FOLDER", help="Treebanks in FOLDER/ud, entities in FOLDER/ner.")
+@click.option("--work", type=LOCAL_FOLDER, required=True, metavar="FOLDER", help="For corpora, teachers and runs of all studies.")
+@click.option("--out", type=LOCAL_FOLDER, default=Path("data/studies"), show_default=True, help="For the results, in OUT/NAME.")
+@click.option(
+    "--only", multiple=True, metavar="TEXT", help="Only cells with this text in their name (may be given more than once)."
+)
+@click.option("--jobs", type=POSITIVE, show_default="one a core, at most 4; a GPU: 1", help="Steps that run at once.")
+@click.option("--scale", type=RATE, default=1.0, show_default=True, help="Multiplies steps, and the width of models by its root.")
+@json_option
+def study(
+    name: str,
+    text: Path,
+    tasks: Path,
+    work: Path,
+    out: Path,
+    only: Sequence[str],
+    jobs: int | None,
+    scale: float,
+    as_json: bool,
+) -> None:
+    """Test one of the paper's claims at a small scale.
+
+    NAME is teachers, students, convergence, tail, vocabulary, resource-lean or initialisation.
+
+    A study has cells: one model, or its scores. Each leaves a small JSON file in OUT/NAME/cells and is never computed again, so that a
+    study continues where it was stopped. OUT/NAME/README.md has the question, the tables, a plot, and what follows.
+
+    \b
+    Example:  mergedistill study students --text wiki/text --tasks tasks --work studies
+              mergedistill study students --text wiki/text --tasks tasks --work studies --only similar-small
+    """
+    from student.studies.plan import Plan
+    from student.study import study as run_study
+
+    plan = Plan(text=text.resolve(), tasks=tasks.resolve(), scale=scale)
+    _print(run_study(name, plan, work.resolve(), out, only=only, jobs=jobs).table(), as_json)
+
+
 @main.command("recipe")
 @click.option("--schema", is_flag=True, help="Print the JSON Schema of recipes, for editors and CI.")
 @set_option

@@ -21,3 +21,12 @@ def bfloat16_unit(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
     flags = {flag for line in lines if line.startswith(("flags", "Features")) for flag in line.partition(":")[2].split()}
     names = _ARM if platform.machine() in ("aarch64", "arm64") else _X86
     return next((name for flag, name in names.items() if flag in flags), "")
+
+
+def processor_name(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
+    """What the processor calls itself, with its bfloat16 unit: what figures of time should stand beside."""
+    lines = cpuinfo.read_text(errors="replace").splitlines() if cpuinfo.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    name = names[0] if names else platform.processor() or platform.machine()
+    unit = bfloat16_unit(cpuinfo)
+    return f"{name} ({unit})" if unit else name

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from student.measures import BINS, POSITIONS, SUMS, confidence_bins, calibration_error, divergence
+from student.measures import BINS, POSITIONS, SUMS, calibration_error, confidence_bins, divergence
 
 V, K = 50, 4
 

@@ -1,0 +1,113 @@
+"""Study initialisation: when do labels help a student that begins from its teachers? Ways to begin, labels, strength of the teachers."""
+
+from collections.abc import Mapping
+
+from data.table import Column, Table, Value
+from student.studies import plots
+from student.studies.cells import Cell, Values, mean_of, student_values, task_values
+from student.studies.outcome import Outcome
+from student.studies.plan import Plan, Settings, Variant, teacher_folder
+from student.tasks.deviation import deviation
+
+RECIPE = "similar-small"
+WAYS = ("random", "teachers", "teacher:en")
+LABELS = {"gold+teacher": "gold + teacher", "gold": "gold alone"}
+TEACHERS = {100: "whole", 30: "30% of the steps"}  # percent of the teachers' steps
+STEPS = 500
+TASK, LANGUAGE = "udpos", "de"
+
+
+def cells(plan: Plan) -> list[Cell]:
+    """A student for each way, labels and teachers, and its German tags; the teachers' tags."""
+    found = []
+    for percent in TEACHERS:
+        run = f"beginnings-{percent}"
+        teacher, variant = plan.teacher(LANGUAGE, percent), Variant(teachers=percent)
+        scores = plan.scores(teacher_folder(LANGUAGE, percent), TASK, LANGUAGE, seeds=2, after=teacher)
+        found.append(Cell(name=f"teacher {percent} {TASK}", step=scores, read=task_values))
+        for way in WAYS:
+            for labels in LABELS:
+                name = f"{way.replace(':', '-')}-{labels.replace('+', '-')}"
+                settings: Settings = {"train.steps": STEPS, "student.initialise": way, "train.labels": labels}
+                step = plan.student(run, RECIPE, name, settings, variant=variant)
+                tags = plan.scores(f"runs/{run}/{name}", TASK, LANGUAGE, tokens="routed", seeds=2, after=step)
+                found += [
+                    Cell(name=f"{percent} {way} {labels}", step=step, read=student_values),
+                    Cell(name=f"{percent} {way} {labels} {TASK}", step=tags, read=task_values),
+                ]
+    return found
+
+
+def outcome(found: Mapping[str, Values]) -> Outcome:
+    """RDT of held-out accuracy and of tagging, by way, labels and teachers."""
+    rows: list[list[Value]] = []
+    heldout: dict[tuple[int, str, str], float] = {}
+    for percent, strength in TEACHERS.items():
+        teacher = found.get(f"teacher {percent} {TASK}")
+        for way in WAYS:
+            row: list[Value] = [f"{way}; teachers: {strength}"]
+            for labels in LABELS:
+                values, tags = found.get(f"{percent} {way} {labels}"), found.get(f"{percent} {way} {labels} {TASK}")
+                if values is not None:
+                    heldout[percent, way, labels] = values["mean_rdt"]
+                row += [
+                    mean_of(values, "student_loss") if values else None,
+                    values["mean_rdt"] if values else None,
+                    _tags(tags, teacher),
+                ]
+            rows.append(row)
+    parts = (("loss", ".3f"), ("RDT %", "+z.1f"), ("RDT of tags %", "+z.1f"))
+    columns = [Column("student begins"), *(Column(f"{part}, {name}", form) for name in LABELS.values() for part, form in parts)]
+    groups = [f"{way}\n{TEACHERS[percent]}" for percent in TEACHERS for way in WAYS]
+    series = {
+        name: [heldout.get((percent, way, labels)) for percent in TEACHERS for way in WAYS] for labels, name in LABELS.items()
+    }
+    return Outcome(
+        title="when do labels help a student that begins from its teachers?",
+        question=(
+            "The paper's students begin at random. A student can also begin with the embeddings of its teachers, or with the layers of "
+            "one of them too. Do the teachers' labels still help, and does it depend on how good the teachers are?"
+        ),
+        tables=[
+            Table(
+                title=f"{STEPS} steps each, de and en: held-out loss, RDT of held-out accuracy, RDT of the accuracy of German tags",
+                columns=columns,
+                rows=rows,
+            )
+        ],
+        findings=_findings(heldout),
+        limits=[
+            "One seed of the students, two of the fine-tuning. Learning rate and annealing are the same for all, and suit the random one."
+        ],
+        plot=plots.bars(groups, series, "mean RDT of held-out accuracy, %"),
+    )
+
+
+def _tags(tags: Values | None, teacher: Values | None) -> float | None:
+    if tags is None or teacher is None:
+        return None
+    own, other = (sum(values["scores"][LANGUAGE]) / len(values["scores"][LANGUAGE]) for values in (tags, teacher))
+    return deviation(own, other)
+
+
+def _findings(heldout: Mapping[tuple[int, str, str], float]) -> list[str]:
+    said = []
+    for percent, strength in TEACHERS.items():
+        gains = {
+            way: heldout[percent, way, "gold+teacher"] - heldout[percent, way, "gold"]
+            for way in WAYS
+            if (percent, way, "gold+teacher") in heldout and (percent, way, "gold") in heldout
+        }
+        if gains:
+            said.append(
+                f"Teachers ({strength}): their labels change the mean RDT by "
+                + ", ".join(f"{gain:+.1f} points ({way})" for way, gain in gains.items())
+                + "."
+            )
+    if heldout:
+        percent, way, labels = max(heldout, key=lambda key: heldout[key])
+        said.append(
+            f"The best against its teachers: {way}, {LABELS[labels]}, teachers: {TEACHERS[percent]}, "
+            f"at {heldout[percent, way, labels]:+.1f}%."
+        )
+    return said

@@ -1,0 +1,57 @@
+"""The order of steps: each after those that it needs, several at once, each in a process of its own."""
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from pathlib import Path
+
+from data.progress import progress_bar
+from student.studies.step import Step, before, is_done, run_step
+
+
+def default_jobs() -> int:
+    """How many steps run at once: small models use one core well and several badly. One on a GPU, which they would share."""
+    import torch
+
+    if torch.cuda.is_available() or torch.backends.mps.is_available():
+        return 1
+    return max(1, min(4, _cores()))
+
+
+def run_steps(steps: Sequence[Step], work: Path, jobs: int, *, done: Callable[[Step], None], progress: bool = True) -> None:
+    """Run the steps and all that they need, as far as they are not done. `done` is called for each of `steps` when it is.
+
+    After a failure no other step begins; those that run end first. Raises InputError for the first failure.
+    """
+    needed = list({step.name: step for wanted in steps for step in before(wanted)}.values())
+    wanted = {step.name for step in steps}
+    finished: set[str] = set()
+
+    def end(step: Step) -> None:
+        finished.add(step.name)
+        if step.name in wanted:
+            done(step)
+
+    for step in needed:
+        if is_done(work, step):
+            end(step)
+    waiting = [step for step in needed if step.name not in finished]
+    threads = str(max(1, _cores() // jobs))
+    environment = {"OMP_NUM_THREADS": threads, "OMP_WAIT_POLICY": "passive", "TOKENIZERS_PARALLELISM": "false"}
+    running: dict[Future[None], Step] = {}
+    with progress_bar(len(needed), "study", "steps", initial=len(finished), show=progress) as bar, ThreadPoolExecutor(jobs) as pool:
+        while waiting or running:
+            ready = [step for step in waiting if all(need.name in finished for need in step.needs)]
+            for step in ready[: jobs - len(running)]:
+                running[pool.submit(run_step, work, step, environment)] = step
+                waiting.remove(step)
+            bar.set_postfix_str(", ".join(step.name for step in running.values()), refresh=False)
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                step = running.pop(future)
+                future.result()
+                end(step)
+                bar.update(1)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
