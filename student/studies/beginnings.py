@@ -10,7 +10,7 @@ from student.studies.plan import Plan, Settings, Variant, teacher_folder
 from student.tasks.deviation import deviation
 
 RECIPE = "similar-small"
-WAYS = ("random", "teachers", "teacher:en")
+WAYS = ("random", "teachers", "teacher:mono-en")
 LABELS = {"gold+teacher": "gold + teacher", "gold": "gold alone"}
 TEACHERS = {100: "whole", 30: "30% of the steps"}  # percent of the teachers' steps
 STEPS = 500

@@ -34,7 +34,7 @@ def cells(plan: Plan) -> list[Cell]:
         found += _scores(
             plan, recipe, f"runs/{recipe}/student", languages, zero_shot=recipe in OVERLAPPING, after=student, tokens="routed"
         )
-    own: Settings = {"student.initialise": "teacher:en", "train.tail": "ghost", "train.gold_start": 0.5}
+    own: Settings = {"student.initialise": "teacher:mono-en", "train.tail": "ghost", "train.gold_start": 0.5}
     best = plan.student("similar-small", "similar-small", "best", own)
     found.append(Cell(name=BEST, step=best, read=student_values))
     found += _scores(plan, BEST, "runs/similar-small/best", ("en", "de"), zero_shot=False, after=best, tokens="routed")

@@ -1,0 +1,89 @@
+"""Steps: what their identity depends on, what runs again, in which order, and what a failure says."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from data.interruption import EXIT_CODE
+from student.studies.scheduler import run_steps
+from student.studies.step import Step, before, is_done, log_of, mark, output_of, resumed, run_step
+from vocab.errors import InputError
+
+SCHEMA = ("recipe", "--schema")  # a command that needs no file, and soon ends
+
+
+def steps(folder: Path) -> tuple[Step, Step]:
+    source = folder / "source.txt"
+    source.write_text("one", encoding="utf-8")
+    first = Step(name="first", commands=(SCHEMA,), inputs={"in/source.txt": source}, files={"a.toml": "x = 1\n"})
+    return first, Step(name="second", commands=(SCHEMA,), needs=(first,))
+
+
+def test_identity_is_of_commands_content_and_steps_before(tmp_path: Path) -> None:
+    first, second = steps(tmp_path)
+    moved = tmp_path / "elsewhere.txt"
+    moved.write_text("one", encoding="utf-8")
+    same = Step(name="first", commands=(SCHEMA,), inputs={"in/source.txt": moved}, files={"a.toml": "x = 1  # a comment\n"})
+    assert same.identity == first.identity
+    moved.write_text("two", encoding="utf-8")
+    other = [
+        Step(name="first", commands=(SCHEMA,), inputs={"in/source.txt": moved}, files={"a.toml": "x = 1\n"}),
+        Step(name="first", commands=(SCHEMA,), inputs=first.inputs, files={"a.toml": "x = 2\n"}),
+        Step(name="first", commands=((*SCHEMA, "--json"),), inputs=first.inputs, files=first.files),
+    ]
+    assert len({first.identity, *(step.identity for step in other)}) == 4
+    assert second.identity != Step(name="second", commands=(SCHEMA,), needs=(other[0],)).identity
+    assert [step.name for step in before(second)] == ["first", "second"]
+
+
+def test_steps_run_once_each_after_those_it_needs(tmp_path: Path) -> None:
+    first, second = steps(tmp_path)
+    work, ended = tmp_path / "work", []
+    run_steps([second, first], work, 2, done=lambda step: ended.append(step.name), progress=False)
+    assert ended == ["first", "second"]
+    assert json.loads(output_of(work, second).read_text())["title"] == "Recipe"
+    assert (work / "in/source.txt").read_text() == "one"
+    assert (work / "a.toml").read_text() == "x = 1\n"
+    times = {step.name: os.stat(mark(work, step)).st_mtime_ns for step in (first, second)}
+    mark(work, second).unlink()  # as if it had been killed
+    run_steps([second], work, 1, done=lambda step: ended.append(step.name), progress=False)
+    assert ended[2:] == ["second"]
+    assert os.stat(mark(work, first)).st_mtime_ns == times["first"]
+
+
+def test_another_step_of_the_same_name_is_refused(tmp_path: Path) -> None:
+    first, _ = steps(tmp_path)
+    run_step(tmp_path, first, {})
+    assert is_done(tmp_path, first)
+    with pytest.raises(InputError, match=r"holds 'first' of another text, scale or version.*give another --work"):
+        is_done(tmp_path, Step(name="first", commands=((*SCHEMA, "--json"),)))
+
+
+def test_a_failure_names_the_step_its_last_line_and_its_log(tmp_path: Path) -> None:
+    wrong = Step(name="wrong recipe", commands=(("recipe", "nowhere.toml"),))
+    after = Step(name="after", commands=(SCHEMA,), needs=(wrong,))
+    with pytest.raises(InputError, match=r"'wrong recipe' failed with exit code 2: .*nowhere.toml.*wrong-recipe.log") as caught:
+        run_steps([after], tmp_path, 2, done=lambda step: None, progress=False)
+    assert "Traceback" not in log_of(tmp_path, wrong).read_text()
+    assert str(log_of(tmp_path, wrong)) in str(caught.value)
+    assert not mark(tmp_path, after).exists()
+    assert EXIT_CODE != 2
+
+
+def test_interrupted_commands_continue(tmp_path: Path) -> None:
+    train = ("train", "a.toml", "--out", "runs/a", "--student", "gold", "--json")
+    assert resumed(tmp_path, train) == [*train]
+    (tmp_path / "runs/a/gold").mkdir(parents=True)
+    assert resumed(tmp_path, train) == [*train, "--resume"]
+    pretrain = ("pretrain", "corpora/*.parquet", "--out", "teachers/de", "--json")
+    assert resumed(tmp_path, pretrain) == [*pretrain]
+    (tmp_path / "teachers/.de.work").mkdir(parents=True)
+    assert resumed(tmp_path, pretrain) == [*pretrain, "--resume"]
+    prepare = ("prepare", "text/de/a.gz", "--language", "de", "--out", "corpora/de")
+    (tmp_path / "corpora/de").mkdir(parents=True)
+    (tmp_path / "corpora/de/half").touch()
+    assert resumed(tmp_path, prepare) == [*prepare]
+    assert not (tmp_path / "corpora/de").exists()
+    assert resumed(tmp_path, ("predict", "a.toml", "--out", "runs/a")) == ["predict", "a.toml", "--out", "runs/a"]
