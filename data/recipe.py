@@ -2,6 +2,7 @@
 
 import glob
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
@@ -53,7 +54,7 @@ class Teacher(Section):
     revision: str = "main"  # of a Hub id
     # Another tokenizer than the model's: a folder, tokenizer.json, vocab.txt, SentencePiece .model, or Hub id.
     tokenizer: Annotated[str, Field(min_length=1)] | None = None
-    languages: Annotated[list[Language], Field(min_length=1)]
+    languages: list[Language]  # that it labels; []: it labels nothing, only its pieces join the union, and no weights are read
 
 
 class Vocabulary(Section):
@@ -233,6 +234,7 @@ class Recipe(Section):
             raise ValueError(f"teachers: the name '{twice}' is there twice; give each teacher a name of its own")
         if (name := self.student.teacher_of_layers) is not None and name not in names:
             raise ValueError(f"student.initialise: no teacher is called '{name}'; the recipe has {', '.join(names)}")
+        self._check_vocabulary_only()
         taught = {language for teacher in self.teachers for language in teacher.languages}
         for teacher in self.teachers:
             if len(set(teacher.languages)) < len(teacher.languages):
@@ -247,6 +249,27 @@ class Recipe(Section):
                 if language not in taught:
                     raise ValueError(f"{section}.{language}: no teacher names this language: add it to one, or remove the corpus")
         return self
+
+    def _check_vocabulary_only(self) -> None:
+        """Refuse what a teacher with languages = [] cannot give."""
+        silent = [teacher.name for teacher in self.teachers if not teacher.languages]
+        if len(silent) == len(self.teachers):
+            raise ValueError("teachers: none names a language, so nothing is labelled: give one of them its languages")
+        if silent and self.vocabulary.method != "union":
+            raise ValueError(
+                f'vocabulary.method: found "{self.vocabulary.method}", which counts a teacher\'s pieces in its corpora, and teacher '
+                f"'{silent[0]}' has none (languages = []): expected method = \"union\": choose it, or give the teacher languages"
+            )
+        if self.student.teacher_of_layers in silent:
+            raise ValueError(
+                f"student.initialise: teacher '{self.student.teacher_of_layers}' gives only its vocabulary (languages = []); expected a "
+                "teacher that labels a language, whose weights the predictions prove: name one"
+            )
+
+    @property
+    def labellers(self) -> list[Teacher]:
+        """The teachers that label text, in order. The others (languages = []) give the union their pieces, and nothing else."""
+        return [teacher for teacher in self.teachers if teacher.languages]
 
     @property
     def folder(self) -> Path:
@@ -268,3 +291,13 @@ class Recipe(Section):
             if teacher.name == name:
                 return teacher
         raise InputError(f"no teacher is called '{name}'; the recipe has {', '.join(t.name for t in self.teachers)}")
+
+    def chosen_labellers(self, names: Sequence[str]) -> list[str]:
+        """These teachers by name, each once, or all that label text. InputError for one that does not."""
+        for name in names:
+            if not self.teacher(name).languages:
+                raise InputError(
+                    f"teacher '{name}' labels nothing (languages = [] in the recipe), so there is nothing to predict; expected one of "
+                    f"{', '.join(t.name for t in self.labellers)}"
+                )
+        return [*dict.fromkeys(names)] or [teacher.name for teacher in self.labellers]

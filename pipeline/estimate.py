@@ -116,7 +116,7 @@ def estimate(
         has_union = known >= {teacher.name for teacher in recipe.teachers}
         # Without weights nobody knows whether an existing shard is this teacher's.
         identities = {
-            teacher.name: _identity(run, teacher.name, rate is None or teacher.name in known) for teacher in recipe.teachers
+            teacher.name: _identity(run, teacher.name, rate is None or teacher.name in known) for teacher in recipe.labellers
         }
         plan = make_plan(run, {name: identity or {} for name, identity in identities.items()})
         missing = {unit.output for unit in plan.missing}

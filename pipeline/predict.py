@@ -70,7 +70,7 @@ def predict(run: Run, *, teachers: Sequence[str] = (), beam_args: Sequence[str] 
     """Compute every missing unit of the run (of `teachers`, or of all), then write the manifest from the footers."""
     start = time.perf_counter()
     recipe = run.recipe
-    names = [*dict.fromkeys(recipe.teacher(name).name for name in teachers)] or [teacher.name for teacher in recipe.teachers]
+    names = recipe.chosen_labellers(teachers)
     _require_dtype(run, beam_args)
     identities = {name: teacher_identity(run, name) for name in names}
     with lock_teachers(run, names):  # before the plan: units that another launch is computing would look missing
