@@ -24,6 +24,14 @@ QUARANTINE = (
 
 def listed_shards(predictions: str) -> set[str] | None:
     """The locations of the shards that a folder's manifest lists, or None without a manifest. A listed teacher has all its units."""
+    try:
+        return {join(predictions, unit["path"]) for unit in read_manifest(predictions)["units"]}
+    except (LookupError, TypeError, AttributeError):
+        return None  # treated as missing: predict writes it again from the footers
+
+
+def read_manifest(predictions: str) -> Any:
+    """The JSON of a folder's manifest, or None if there is none that can be read as JSON."""
     location = join(predictions, MANIFEST)
     if not _is_file(location):
         return None
@@ -34,14 +42,15 @@ def listed_shards(predictions: str) -> set[str] | None:
     except OSError as error:
         raise storage_fault(location, error) or error from None
     try:
-        return {join(predictions, unit["path"]) for unit in json.loads(content)["units"]}
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        return None  # treated as missing: predict writes it again from the footers
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        return None
 
 
 def write_manifest(predictions: str, recipe: Recipe, shards: Sequence[Shard]) -> dict[str, Any]:
     """Write the manifest of `shards`, all in `predictions`, and the quarantine if there are quarantined articles. Returns the manifest."""
-    manifest = manifest_of(predictions, recipe.model_dump(), shards)
+    content = recipe.model_dump()
+    manifest = manifest_of(predictions, content, shards, _other_recipes(predictions, content, shards))
     set_aside = [
         {"language": unit["language"], "teacher": unit["teacher"], "corpus": unit["corpus"], **article, "unit": unit["path"]}
         for unit in manifest["units"]
@@ -53,11 +62,17 @@ def write_manifest(predictions: str, recipe: Recipe, shards: Sequence[Shard]) ->
     return manifest
 
 
-def manifest_of(predictions: str, recipe: Mapping[str, Any], shards: Sequence[Shard]) -> dict[str, Any]:
-    """The content of the manifest of finished shards. Everything but the recipe follows from their footers."""
+def manifest_of(
+    predictions: str, recipe: Mapping[str, Any], shards: Sequence[Shard], others: Sequence[Mapping[str, Any]] = ()
+) -> dict[str, Any]:
+    """The content of the manifest of finished shards. Everything but the recipes follows from their footers.
+
+    others  the recipes that made the shards of teachers and languages that `recipe` does not name: several share the folder
+    """
     return {
         "version": 1,
         "recipe": recipe,
+        **({"other_recipes": [*others]} if others else {}),
         "totals": dict(_totals(shards)),
         "languages": summarise(shards),
         "identities": {shard.path.teacher: shard.identity for shard in shards},
@@ -73,6 +88,29 @@ def manifest_of(predictions: str, recipe: Mapping[str, Any], shards: Sequence[Sh
             for shard in shards
         ],
     }
+
+
+def recipe_pairs(recipe: Mapping[str, Any]) -> set[tuple[str, str]]:
+    """The (teacher, language) pairs that the recipe in a manifest names. Raises LookupError or TypeError for what is no recipe."""
+    return {(teacher["name"], language) for teacher in recipe["teachers"] for language in teacher["languages"]}
+
+
+def _other_recipes(predictions: str, recipe: Mapping[str, Any], shards: Sequence[Shard]) -> list[Mapping[str, Any]]:
+    """The recipes of the folder's last manifest that are still needed to name every shard, the newest first."""
+    left = {(shard.path.teacher, shard.path.language) for shard in shards} - recipe_pairs(recipe)
+    kept: list[Mapping[str, Any]] = []
+    if not left:
+        return kept
+    before = read_manifest(predictions)
+    try:
+        for other in [before["recipe"], *before.get("other_recipes", [])]:
+            named = recipe_pairs(other) & left
+            if named:
+                kept.append(other)
+                left -= named
+    except (LookupError, TypeError):
+        pass  # no manifest of ours: `validate` says which shards no recipe names
+    return kept
 
 
 def summarise(shards: Sequence[Shard]) -> list[dict[str, Any]]:

@@ -57,6 +57,8 @@ def save_recipe(recipe: Recipe, path: str | Path) -> None:
     content = recipe.model_dump(exclude_none=True)
     for section in ("corpora", "heldout"):
         content[section] = {language: recipe.locate_files(pattern) for language, pattern in content[section].items()}
+    if recipe.predict.store is not None:
+        content["predict"]["store"] = recipe.locate(recipe.predict.store)
     for teacher in content["teachers"]:
         if Path(recipe.locate(teacher["model"])).is_dir():
             teacher["model"] = recipe.locate(teacher["model"])

@@ -38,6 +38,13 @@ class Run:
         store = self.recipe.predict.store
         return join(str(self.folder) if store is None else self.recipe.locate(store), split)
 
+    def pairs(self, split: str) -> list[tuple[str, str]]:
+        """The (teacher, language) pairs whose shards this recipe makes and reads in one split. A shared store can hold more."""
+        languages = self.recipe.corpora if split == PREDICTIONS else self.recipe.heldout
+        return [
+            (teacher.name, language) for teacher in self.recipe.teachers for language in teacher.languages if language in languages
+        ]
+
     def student(self, name: str = "student") -> Path:
         """The folder of one of the run's students."""
         return self.folder / name

@@ -182,6 +182,12 @@ def list_shards(predictions: str) -> list[str]:
     return expand(join(below, "language=*", "teacher=*", "*.parquet"))
 
 
+def shards_of(locations: Iterable[str], pairs: Iterable[tuple[str, str]]) -> list[str]:
+    """The locations whose (teacher, language) is one of `pairs`, in order. Nothing is opened."""
+    wanted = {*pairs}
+    return [place for place in locations if (path := parse_path(place)) and (path.teacher, path.language) in wanted]
+
+
 def read_shards(locations: Iterable[str]) -> list[Shard]:
     """The footers of many shards, in order."""
     return map_files(read_shard, [*locations])

@@ -121,7 +121,7 @@ def audit(
     Raises InputError for a run without predictions, and for shards whose identity is not that of the recipe and its teachers.
     """
     recipe = run.recipe
-    identities = {teacher.name: teacher_identity(run, teacher.name) for teacher in recipe.teachers}
+    identities = {teacher.name: teacher_identity(run, teacher.name) for teacher in recipe.labellers}
     plan = make_plan(run, identities)
     rows_of = {shard.location: shard.rows for shard in plan.finished_shards}
     units = [unit for unit in plan.units if unit.output in rows_of]

@@ -42,8 +42,7 @@ class Work:
 
 def dry_run(run: Run, teachers: Sequence[str] = ()) -> list[Work]:
     """The plan of predict for these teachers (all by default). Raises InputError as predict would."""
-    names = [run.recipe.teacher(name).name for name in teachers] or [teacher.name for teacher in run.recipe.teachers]
-    plan = make_plan(run, {name: teacher_identity(run, name) for name in names})
+    plan = make_plan(run, {name: teacher_identity(run, name) for name in run.recipe.chosen_labellers(teachers)})
     finished: defaultdict[tuple[str, str, str], list[Shard]] = defaultdict(list)
     for shard in plan.finished_shards:
         finished[shard.path.teacher, shard.path.language, _split(run, shard.location)].append(shard)

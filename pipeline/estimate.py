@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data.atomic import replace_folder
+from data.contract import HELDOUT, PREDICTIONS, parse_path
 from data.identity import Identity
 from data.progress import progress_bar
 from data.recipe import Recipe
 from data.run import Run
+from data.shards import list_shards
 from data.storage import join, split, without_options
 from data.table import Column, Table, Value
 from data.teacher_files import teacher_folder
@@ -114,9 +116,10 @@ def estimate(
     with tempfile.TemporaryDirectory() as scratch:
         run, known = _with_vocabulary(recipe, folder, Path(scratch))
         has_union = known >= {teacher.name for teacher in recipe.teachers}
+        present = known | _in_store(run)
         # Without weights nobody knows whether an existing shard is this teacher's.
         identities = {
-            teacher.name: _identity(run, teacher.name, rate is None or teacher.name in known) for teacher in recipe.teachers
+            teacher.name: _identity(run, teacher.name, rate is None or teacher.name in present) for teacher in recipe.labellers
         }
         plan = make_plan(run, {name: identity or {} for name, identity in identities.items()})
         missing = {unit.output for unit in plan.missing}
@@ -153,8 +156,10 @@ def _with_vocabulary(recipe: Recipe, folder: Path | None, scratch: Path) -> tupl
     identity of a shard has the union up to its own teacher.
     """
     if folder is None or not (folder / "vocab/union.json").exists():
-        fresh = recipe.model_copy(update={"predict": recipe.predict.model_copy(update={"store": None})})  # no unit exists
         build_vocabulary(read_teachers(recipe), scratch / "vocab", recipe.examples.max_length, replace_folder)
+        if recipe.vocabulary.method == "union":  # the one that vocab will make: units that a store has already are not to do
+            return Run(recipe=recipe, folder=scratch), set()
+        fresh = recipe.model_copy(update={"predict": recipe.predict.model_copy(update={"store": None})})  # no unit exists
         return Run(recipe=fresh, folder=scratch), set()
     run, names = Run(recipe=recipe, folder=folder), [teacher.name for teacher in recipe.teachers]
     known = [link.teacher for link in load_union(run.vocabulary).links]
@@ -169,6 +174,14 @@ def _with_vocabulary(recipe: Recipe, folder: Path | None, scratch: Path) -> tupl
         update={"predict": recipe.predict.model_copy(update={"store": store if "://" in store else str(Path(store).absolute())})}
     )
     return Run(recipe=here, folder=scratch), {*known}
+
+
+def _in_store(run: Run) -> set[str]:
+    """The teachers of whom the recipe's store has shards, perhaps made by another recipe."""
+    if run.recipe.predict.store is None:
+        return set()
+    places = [place for split in (PREDICTIONS, HELDOUT) for place in list_shards(run.shards(split))]
+    return {path.teacher for place in places if (path := parse_path(place))}
 
 
 def total(estimates: Sequence[Estimate]) -> Survey:

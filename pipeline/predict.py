@@ -16,11 +16,11 @@ from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
 
 from data.article_ids import require_unique_ids
 from data.atomic import clear_partial
-from data.contract import HELDOUT, PREDICTIONS, parse_path
+from data.contract import HELDOUT, PREDICTIONS
 from data.identity import Identity, split_identity
 from data.manifest import MANIFEST, QUARANTINE, language_table, listed_shards, summarise, write_manifest
 from data.run import Run
-from data.shards import Shard, check_identity, list_shards, read_shard
+from data.shards import Shard, check_identity, list_shards, read_shard, shards_of
 from data.storage import existing_files, join, map_files, require_files
 from data.table import Table
 from pipeline.beam.launch import run_pipeline
@@ -70,7 +70,7 @@ def predict(run: Run, *, teachers: Sequence[str] = (), beam_args: Sequence[str] 
     """Compute every missing unit of the run (of `teachers`, or of all), then write the manifest from the footers."""
     start = time.perf_counter()
     recipe = run.recipe
-    names = [*dict.fromkeys(recipe.teacher(name).name for name in teachers)] or [teacher.name for teacher in recipe.teachers]
+    names = recipe.chosen_labellers(teachers)
     _require_dtype(run, beam_args)
     identities = {name: teacher_identity(run, name) for name in names}
     with lock_teachers(run, names):  # before the plan: units that another launch is computing would look missing
@@ -153,17 +153,19 @@ def _threads(beam_args: Sequence[str]) -> int | None:
 def _finish(run: Run, identities: Mapping[str, Identity], plan: Plan, seconds: float) -> PredictResult:
     """Write the manifests of both splits and return the result, both from the footers.
 
-    A manifest lists all shards of this launch's teachers. Of other teachers it keeps the shards that it listed before, because
-    another launch may be computing more of them now.
+    A manifest lists all shards of this launch's teachers in the recipe's languages. Of other teachers and languages it keeps the shards
+    that it listed before, because another launch, or another recipe that shares the store, may have more of them to compute.
     """
     for split in (PREDICTIONS, HELDOUT):
         for file in (MANIFEST, QUARANTINE):
             clear_partial(join(run.shards(split), file))
     known = {shard.location: shard for shard in plan.finished_shards}
     listed: dict[str, list[str]] = {}
+    own: dict[str, set[str]] = {}
     for split in (PREDICTIONS, HELDOUT):
-        before = listed_shards(run.shards(split)) or set()
-        listed[split] = [place for place in list_shards(run.shards(split)) if _teacher(place) in identities or place in before]
+        before, places = listed_shards(run.shards(split)) or set(), list_shards(run.shards(split))
+        own[split] = {*shards_of(places, [pair for pair in run.pairs(split) if pair[0] in identities])}
+        listed[split] = [place for place in places if place in own[split] or place in before]
         for shard in map_files(read_shard, [place for place in listed[split] if place not in known]):
             if shard.path.teacher in identities:  # two runs that share an object store do not lock each other out
                 identity = identities[shard.path.teacher]
@@ -186,7 +188,7 @@ def _finish(run: Run, identities: Mapping[str, Identity], plan: Plan, seconds: f
         bytes=sum(shard.bytes for shard in shards),
         seconds=seconds,
         folder=run.predictions,
-        languages=summarise([known[place] for place in listed[PREDICTIONS] if _teacher(place) in identities]),
+        languages=summarise([known[place] for place in listed[PREDICTIONS] if place in own[PREDICTIONS]]),
     )
 
 
@@ -202,8 +204,3 @@ def _refuse_lost_files(plan: Plan, listed: Mapping[str, Sequence[str]]) -> None:
             f"{min(lost)}{more}: not there though the job ended well; expected a file for each unit: were files removed while it ran? "
             "Run the same command again: it computes what is missing"
         )
-
-
-def _teacher(location: str) -> str | None:
-    path = parse_path(location)
-    return path.teacher if path else None

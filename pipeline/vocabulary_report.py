@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.atomic import replace_folder
+from data.contract import PREDICTIONS
 from data.lock import exclusive
 from data.manifest import listed_shards
 from data.piece_counts import count_pieces
 from data.progress import each, progress_bar
 from data.run import Run
-from data.shards import list_shards, read_shards
+from data.shards import list_shards, read_shards, shards_of
 from data.table import Column, Table, Value
 from data.text_sample import sample_texts
 from pipeline.beam.staging import recover
@@ -124,10 +125,9 @@ def _count(
 ) -> tuple[Counts, str]:
     """Count what training shows: in the predictions if predict has finished, else in the corpora."""
     recipe, predictions = run.recipe, run.predictions
-    wanted = {(teacher.name, language) for teacher in recipe.teachers for language in teacher.languages}
+    wanted = {*run.pairs(PREDICTIONS)}
     listed = listed_shards(predictions) or set()
-    shards = read_shards(location for location in list_shards(predictions) if location in listed)
-    shards = [shard for shard in shards if (shard.path.teacher, shard.path.language) in wanted]
+    shards = read_shards(location for location in shards_of(list_shards(predictions), wanted) if location in listed)
     for shard in shards:
         if shard.identity["union"] != union.link(shard.path.teacher).fingerprint:
             raise InputError(f"{shard.location}: made with another union vocabulary; expected the one in {run.vocabulary}")

@@ -24,7 +24,7 @@ def write_card(run: Run, name: str, scores: Table | None) -> None:
         library_name="transformers",
         pipeline_tag="fill-mask",
         tags=["mergedistill", "distillation"],
-        base_model=[teacher.model for teacher in recipe.teachers if _on_hub(teacher, recipe.folder)] or None,
+        base_model=[teacher.model for teacher in recipe.labellers if _on_hub(teacher, recipe.folder)] or None,
     )
     labels = "gold and teacher labels" if recipe.train.labels == "gold+teacher" else "gold labels only"
     lines = [
@@ -41,7 +41,7 @@ def write_card(run: Run, name: str, scores: Table | None) -> None:
         "",
         "| teacher | model | languages | licence, as its card states it |",
         "| --- | --- | --- | --- |",
-        *(f"| {t.name} | `{t.model}` | {', '.join(t.languages)} | {licences[t.name]} |" for t in recipe.teachers),
+        *(f"| {t.name} | `{t.model}` | {_languages(t)} | {licences[t.name]} |" for t in recipe.teachers),
         "",
         "The licences of the teachers and of the texts may bind those who use or pass on this model.",
         "",
@@ -76,6 +76,10 @@ def write_card(run: Run, name: str, scores: Table | None) -> None:
         "```",
     ]
     write_text(folder / CARD, "\n".join(lines) + "\n")
+
+
+def _languages(teacher: Teacher) -> str:
+    return ", ".join(teacher.languages) or "none: only its vocabulary"
 
 
 def _beginning(student: Student) -> str:

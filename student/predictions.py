@@ -2,19 +2,21 @@
 
 from collections.abc import Sequence
 
-from data.contract import HELDOUT, PREDICTIONS, parse_path
+from data.contract import HELDOUT, parse_path
 from data.identity import shard_identity
 from data.manifest import MANIFEST, listed_shards
 from data.run import Run
-from data.shards import Shard, check_identity, list_shards, read_shards
+from data.shards import Shard, check_identity, list_shards, read_shards, shards_of
 from data.storage import join
 from data.validation.manifest_rules import check_entries
 from vocab.errors import InputError
 from vocab.union import Union
 
+_NAMED = 5  # languages that a line names
+
 
 def student_shards(run: Run, split: str, union: Union) -> list[Shard]:
-    """The shards of the recipe's teachers in their languages. Shards of other teachers are ignored.
+    """The shards of the recipe's teachers in their languages. Others, as a store that several recipes share has, are not opened.
 
     split  data.contract.PREDICTIONS or HELDOUT
 
@@ -22,11 +24,10 @@ def student_shards(run: Run, split: str, union: Union) -> list[Shard]:
     same in all shards of a teacher. Anything else is an InputError, and so is a split that predict has not finished.
     """
     recipe, folder = run.recipe, run.shards(split)
-    languages = recipe.corpora if split == PREDICTIONS else recipe.heldout
-    wanted = [(teacher.name, language) for teacher in recipe.teachers for language in teacher.languages if language in languages]
+    wanted = run.pairs(split)
     if not wanted:
         raise InputError(f"the recipe names no corpora for {folder}; expected a section [{split}] in it")
-    found = [shard for shard in read_shards(list_shards(folder)) if (shard.path.teacher, shard.path.language) in wanted]
+    found = read_shards(shards_of(list_shards(folder), wanted))
     links = {link.teacher: link for link in union.links}
     first: dict[str, Shard] = {}
     for shard in found:
@@ -53,6 +54,25 @@ def student_shards(run: Run, split: str, union: Union) -> list[Shard]:
     _require_complete(folder, found, wanted)
     _require_sound_footers(folder, found)
     return found
+
+
+def left_out(run: Run, split: str) -> str:
+    """A line that names what the folder of a split holds beyond the recipe, and that is not read; "" if it holds nothing else."""
+    places = list_shards(run.shards(split))
+    others = sorted({*places}.difference(shards_of(places, run.pairs(split))))
+    languages: dict[str, list[str]] = {}
+    for place in others:
+        if (path := parse_path(place)) and path.language not in languages.setdefault(path.teacher, []):
+            languages[path.teacher].append(path.language)
+    if not languages:
+        return ""
+    named = "; ".join(f"{teacher} on {_shortened(found)}" for teacher, found in sorted(languages.items()))
+    return f"{run.shards(split)}: not read: {len(others):,} shards that this recipe does not name ({named})"
+
+
+def _shortened(languages: Sequence[str]) -> str:
+    more = f" and {len(languages) - _NAMED} more languages" if len(languages) > _NAMED else ""
+    return ", ".join(languages[:_NAMED]) + more
 
 
 def _require_sound_footers(folder: str, shards: Sequence[Shard]) -> None:
@@ -85,7 +105,7 @@ def _require_complete(folder: str, found: Sequence[Shard], wanted: Sequence[tupl
             f"{folder}: found no {MANIFEST}; expected the one that a finished `mergedistill predict` leaves: run it again, it "
             "computes only what is missing"
         )
-    expected = {place for place in listed if (path := parse_path(place)) and (path.teacher, path.language) in wanted}
+    expected = {*shards_of(listed, wanted)}
     if {shard.location for shard in found} != expected:
         raise InputError(
             f"{folder}: found {len(found):,} shards of this recipe's teachers, its manifest lists {len(expected):,}; predict has not "

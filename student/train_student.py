@@ -20,7 +20,7 @@ from student.hf_folder import load_config, load_model
 from student.initialisation.from_teachers import initialise, sound_folder
 from student.model import new_student, shape_identity
 from student.model_card import write_card
-from student.predictions import student_shards
+from student.predictions import left_out, student_shards
 from student.training.checkpoint import list_checkpoints
 from student.training.evaluation import BEST, Evaluate, best_look
 from student.training.memory import MICROBATCH
@@ -44,6 +44,8 @@ def train_student(run: Run, name: str = "student", *, resume: bool = False, prog
         refuse_existing(out)  # before teachers are loaded
     union = load_union(run.vocabulary)
     shards = student_shards(run, PREDICTIONS, union)
+    if (others := left_out(run, PREDICTIONS)) and open_accelerator().is_main_process:
+        print(others, file=sys.stderr)
     model = _begin(run, name, union, shards, resume=resume)
     names = [teacher.name for teacher in recipe.teachers]
     choice = choose_rows(shards, recipe.train.teacher_choice, names, union.pieces, progress=progress)

@@ -6,7 +6,7 @@ from typing import Any
 
 from pyarrow import fs
 
-from data.manifest import MANIFEST, manifest_of
+from data.manifest import MANIFEST, manifest_of, recipe_pairs
 from data.shards import Shard
 from data.storage import join, resolve
 from data.storage_faults import storage_fault
@@ -34,7 +34,7 @@ def check_manifest(predictions: str, shards: Mapping[str, Shard], names: Collect
     for name in sorted(set(names) - listed.keys()):
         expected = f"every shard in {MANIFEST}: predict has not finished this teacher, or another recipe made it; {_AGAIN}"
         yield Fault(rule="manifest.unlisted", file=name, found="a shard that the manifest does not list", expected=expected)
-    yield from _check_recipe(content["recipe"], shards)
+    yield from _check_recipes([content["recipe"], *content.get("other_recipes", [])], shards)
     there = [shards[name] for name in listed if name in shards]
     if len(there) < len(listed):
         return  # the sums cannot be those of the manifest
@@ -78,22 +78,24 @@ def _read(predictions: str) -> dict[str, Any] | Fault:
     for section, kind in (("recipe", dict), ("totals", dict), ("languages", list), ("identities", dict), ("units", list)):
         if not isinstance(content.get(section), kind):
             return _fault(section, f"no {section}", f"{section} as predict writes them; {_AGAIN}")
+    if not isinstance(content.get("other_recipes", []), list):
+        return _fault("recipe", "other_recipes that are no list", f"the recipes that share this folder; {_AGAIN}")
     if not all(isinstance(unit, dict) for unit in content["units"]):
         return _fault("units", "an entry that is no object", f"an object for each shard; {_AGAIN}")
     return content
 
 
-def _check_recipe(recipe: Mapping[str, Any], shards: Mapping[str, Shard]) -> Iterator[Fault]:
-    """Each shard is of a teacher and a language that the manifest's recipe has."""
+def _check_recipes(recipes: Sequence[Mapping[str, Any]], shards: Mapping[str, Shard]) -> Iterator[Fault]:
+    """Each shard is of a teacher and a language that the manifest's recipe has, or one of the recipes that share the folder."""
     try:
-        pairs = {(teacher["name"], language) for teacher in recipe["teachers"] for language in teacher["languages"]}
+        pairs = set[tuple[str, str]]().union(*(recipe_pairs(recipe) for recipe in recipes))
     except (LookupError, TypeError):
         yield _fault("recipe", "a recipe without teachers", f"the recipe that made the shards; {_AGAIN}")
         return
     for name, shard in sorted(shards.items()):
         if (shard.path.teacher, shard.path.language) not in pairs:
             found = f"teacher '{shard.path.teacher}' in the language '{shard.path.language}'"
-            expected = "a teacher and a language of the recipe in the manifest"
+            expected = "a teacher and a language of a recipe in the manifest"
             yield Fault(rule="manifest.recipe", file=name, found=found, expected=expected)
 
 

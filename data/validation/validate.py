@@ -16,7 +16,7 @@ from data.contract import ShardPath, parse_path
 from data.progress import progress_bar
 from data.shards import open_shard
 from data.storage import TEMPORARY_SUFFIX, join, resolve
-from data.validation.folder_rules import UnionFacts, check_folder, missing_units
+from data.validation.folder_rules import UnionFacts, check_folder, missing_units, unjudged
 from data.validation.manifest_rules import check_manifest
 from data.validation.report import Fault, Report, Totals, render
 from data.validation.shard_check import ShardCheck
@@ -179,6 +179,8 @@ def _misplaced(name: str) -> Fault:
 def _notes(names: dict[str, int], checks: list[ShardCheck], vocabulary: UnionFacts | None) -> Iterator[str]:
     if vocabulary is None:
         yield "no vocabulary given: ids were not compared with the size of the union, nor shards with its fingerprint"
+    else:
+        yield from unjudged(checks, vocabulary)
     for name in names:
         if name.endswith(TEMPORARY_SUFFIX):
             yield f"{name}: left by a job that died, or being written now. Readers ignore it; remove it if no job runs"

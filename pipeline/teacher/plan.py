@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import pyarrow.parquet as pq
 
 from data.articles import group_row_groups, open_article_shard
-from data.contract import ShardPath
+from data.contract import ShardPath, parse_path
 from data.identity import Identity, differences, split_identity
 from data.recipe import Recipe
 from data.run import Run
@@ -72,7 +72,8 @@ def make_plan(run: Run, identities: Mapping[str, Identity]) -> Plan:
     for folder, units in ((run.predictions, trained), (run.heldout, heldout)):
         planned = {unit.output: unit for unit in units}
         listed = list_shards(folder)
-        _refuse_strangers(listed, planned, identities)
+        _refuse_strangers(listed, planned)
+        _refuse_other_settings(run, listed, planned, identities, heldout=folder == run.heldout)
         found = [location for location in listed if location in planned]
         present = set(found)
         missing += [unit for unit in units if unit.output not in present]
@@ -185,7 +186,24 @@ def _refuse_nulls(metadata: pq.FileMetaData, location: str) -> None:
             )
 
 
-def _refuse_strangers(listed: list[str], units: Mapping[str, Unit], teachers: Iterable[str]) -> None:
+def _refuse_other_settings(
+    run: Run, listed: Iterable[str], units: Mapping[str, Unit], identities: Mapping[str, Identity], *, heldout: bool
+) -> None:
+    """Refuse a store in which another recipe ran the same teacher with other settings, on languages that this one does not plan.
+
+    A teacher has one identity in a folder. One footer of each partition is read.
+    """
+    partitions = {split(location)[0] for location in units}
+    first: dict[str, str] = {}
+    for location in listed:
+        path = parse_path(location)
+        if path and path.teacher in identities and split(location)[0] not in partitions:
+            first.setdefault(split(location)[0], location)
+    for shard in map_files(read_shard, [*first.values()]):
+        check_identity(shard, split_identity(identities[shard.path.teacher], run.recipe, heldout=heldout))
+
+
+def _refuse_strangers(listed: list[str], units: Mapping[str, Unit]) -> None:
     """Refuse shards in the planned partitions that are not units of the plan."""
     partitions = {split(location)[0] for location in units}
     strangers = [location for location in listed if location not in units and split(location)[0] in partitions]

@@ -48,7 +48,7 @@ def initialise(model: Any, run: Run, union: Union, weights: Mapping[str, str]) -
     recipe, leader = run.recipe, run.recipe.student.teacher_of_layers
     if recipe.student.initialise == "random":
         return ""
-    names = [teacher.name for teacher in recipe.teachers]
+    names = [teacher.name for teacher in recipe.labellers]  # no shard proves the weights of the others: they are not read
     tables: dict[str, list[TeacherRows]] = {"input": [], "head": [], "bias": []}
     layers = 0
     for name in sorted(names, key=lambda name: name != leader):  # the leader first
@@ -72,6 +72,8 @@ def initialise(model: Any, run: Run, union: Union, weights: Mapping[str, str]) -
         text += f", {counts.projected:,} of these from teachers of another width"
     if counts.drawn:
         text += f", {counts.drawn:,} drawn, since no teacher has the piece"
+    if counts.drawn and len(names) < len(recipe.teachers):
+        text += f" among those that label ({', '.join(t.name for t in recipe.teachers if not t.languages)} gives no rows: languages = [])"
     return f"student.initialise: {text}" + (f"; {layers} layers are those of '{leader}'" if leader else "; the layers are random")
 
 

@@ -13,7 +13,7 @@ RECIPE = "similar-small"
 WAYS = ("random", "teachers", "teacher:mono-en")
 LABELS = {"gold+teacher": "gold + teacher", "gold": "gold alone"}
 TEACHERS = {100: "whole", 30: "30% of the steps"}  # percent of the teachers' steps
-STEPS = 500
+STEPS = 400
 TASK, LANGUAGE = "udpos", "de"
 
 

@@ -11,7 +11,7 @@ from student.studies.outcome import Outcome, spread
 from student.studies.plan import Plan, Settings
 
 RECIPES = {"sm2-small": "gold alone (SM2)", "sm3-small": "gold + teacher (SM3)"}
-BUDGETS = (75, 150, 300, 600, 1200)  # optimizer steps, each with schedules of its own
+BUDGETS = (50, 100, 200, 400, 800)  # optimizer steps, each with schedules of its own
 SEEDS = (0, 1, 2)
 TASK, LANGUAGE = "udpos", "de"
 

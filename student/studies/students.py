@@ -1,13 +1,14 @@
 """Study students: the small twins of the paper's nine students, on held-out text, tags and entities, against their teachers."""
 
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 from data.table import Column, Table, Value
 from student.studies import plots
 from student.studies.cells import Cell, Values, mean_of, student_values, task_values, teacher_values
 from student.studies.outcome import Outcome, spread
-from student.studies.plan import TASKS, TEACHERS, Plan, Settings, ready_recipe, teacher_folder
+from student.studies.plan import LANGUAGES, TASKS, TEACHERS, Plan, Settings, ready_recipe, teacher_folder
 from student.studies.step import Step
 from student.tasks.deviation import deviation
 
@@ -15,43 +16,52 @@ DISJOINT = ("similar-small", "dissimilar-small")
 OVERLAPPING = ("mbert-small", "muril-small", "both-all-small", "both-best-small", "sm1-small", "sm2-small")
 SAME = {"sm3-small": "muril-small"}  # the paper's names of one student
 BEST = "similar-small from its teachers"  # beside the paper's nine: what the project recommends
-SEEDS = 2
+GOLD = " gold alone"
+SEEDS = 3  # of the fine-tuning, for disjoint teachers; 1 for overlapping ones
 SPECIAL = ("ar", "zh")
 
 
 def cells(plan: Plan) -> list[Cell]:
     """The students, their scores, and those of the teachers."""
     found = [Cell(name=f"teacher {name}", step=plan.teacher(name), read=teacher_values) for name in TEACHERS]
-    for name in TEACHERS:
-        languages = TEACHERS[name].languages
-        found += _scores(
-            plan, f"teacher {name}", teacher_folder(name), languages, zero_shot=name == "broad", after=plan.teacher(name)
-        )
-    for recipe in (*DISJOINT, *OVERLAPPING):
-        student = plan.student(recipe, recipe, "student")
-        found.append(Cell(name=recipe, step=student, read=student_values))
-        languages = tuple(ready_recipe(recipe)["corpora"])
-        found += _scores(
-            plan, recipe, f"runs/{recipe}/student", languages, zero_shot=recipe in OVERLAPPING, after=student, tokens="routed"
-        )
+    for name, kind in TEACHERS.items():
+        judged = _Judged(f"teacher {name}", teacher_folder(name), kind.languages, plan.teacher(name))
+        found += _scores(plan, judged, zero_shot=name == "broad")
     own: Settings = {"student.initialise": "teacher:mono-en", "train.tail": "ghost", "train.gold_start": 0.5}
-    best = plan.student("similar-small", "similar-small", "best", own)
-    found.append(Cell(name=BEST, step=best, read=student_values))
-    found += _scores(plan, BEST, "runs/similar-small/best", ("en", "de"), zero_shot=False, after=best, tokens="routed")
+    students: list[tuple[str, str, str, Settings]] = [
+        *((recipe, recipe, "student", {}) for recipe in (*DISJOINT, *OVERLAPPING)),
+        *((f"{recipe}{GOLD}", recipe, "gold", {"train.labels": "gold"}) for recipe in DISJOINT),
+        (BEST, "similar-small", "best", own),
+    ]
+    for name, recipe, folder, settings in students:
+        step = plan.student(recipe, recipe, folder, settings)
+        found.append(Cell(name=name, step=step, read=student_values))
+        judged = _Judged(name, f"runs/{recipe}/{folder}", tuple(ready_recipe(recipe)["corpora"]), step)
+        found += _scores(plan, judged, zero_shot=recipe in OVERLAPPING, tokens="routed")
     return found
 
 
-def _scores(
-    plan: Plan, name: str, model: str, languages: Sequence[str], *, zero_shot: bool, after: Step, tokens: str | None = None
-) -> Iterator[Cell]:
+class _Judged(NamedTuple):
+    """A model that tasks judge."""
+
+    name: str  # in the study
+    folder: str
+    languages: tuple[str, ...]
+    step: Step
+
+
+def _scores(plan: Plan, judged: _Judged, *, zero_shot: bool, tokens: str | None = None) -> Iterator[Cell]:
     """A cell for each task and language. What English gives zero-shot includes English itself."""
+    special = zero_shot or judged.name == "teacher specialist"
     for task, files in TASKS.items():
-        for language in languages:
+        for language in judged.languages:
             if not files[language].train:
                 continue
-            test = tuple(other for other in languages) if zero_shot and language == "en" else ()
-            step = plan.scores(model, task, language, test=test, tokens=tokens, seeds=SEEDS, after=after)
-            yield Cell(name=f"{name} {task} {language}", step=step, read=task_values)
+            test = judged.languages if zero_shot and language == "en" else ()
+            step = plan.scores(
+                judged.folder, task, language, test=test, tokens=tokens, seeds=1 if special else SEEDS, after=judged.step
+            )
+            yield Cell(name=f"{judged.name} {task} {language}", step=step, read=task_values)
 
 
 def outcome(found: Mapping[str, Values]) -> Outcome:
@@ -72,7 +82,7 @@ def outcome(found: Mapping[str, Values]) -> Outcome:
         findings=_findings(found),
         limits=[
             "Models of two layers after minutes of training; NER and tagging only. sm3-small is the same student as muril-small.",
-            f"{SEEDS} seeds of the fine-tuning, one of the students.",
+            f"{SEEDS} seeds of the fine-tuning for disjoint teachers and 1 for overlapping ones; one seed of the students.",
             "udpos has no training treebank of ar here: it has no in-language cell.",
         ],
         plot=_plot(found),
@@ -99,23 +109,14 @@ def rdt(
 
 def _disjoint(found: Mapping[str, Values]) -> Table:
     rows: list[list[Value]] = []
-    for name, recipe in (("similar-small", "similar-small"), (BEST, "similar-small"), ("dissimilar-small", "dissimilar-small")):
-        languages = tuple(ready_recipe(recipe)["corpora"])
-        for task in TASKS:
-            deviations = rdt(found, name, {language: language for language in languages}, task)
-            if not deviations:
-                continue
-            for who, label in (("teacher", "its teachers"), (name, name)):
-                cells = [
-                    spread(scores_of(found, f"teacher {language}" if who == "teacher" else name, task, language))
-                    if language in languages
-                    else "–"
-                    for language in ("ar", "de", "en", "zh")
-                ]
-                mean = spread(list(deviations.values()), ".1f", sign=True) if who != "teacher" else "–"
-                rows.append([label, task, *cells, mean.partition(" ±")[0]])
-        if (values := found.get(name)) is not None:
-            rows.append([name, "held-out accuracy", *["–"] * 4, f"{values['mean_rdt']:+.1f}"])
+    for task in TASKS:
+        teachers = [scores_of(found, f"teacher {language}", task, language) for language in LANGUAGES]
+        rows.append(["each language's teacher", task, *map(spread, teachers), "–"])
+        for name in (*DISJOINT, *(f"{recipe}{GOLD}" for recipe in DISJOINT), BEST):
+            deviations = rdt(found, name, {language: language for language in LANGUAGES}, task)
+            if deviations:
+                mean = f"{statistics.fmean(deviations.values()):+z.1f}"
+                rows.append([name, task, *(spread(scores_of(found, name, task, language)) for language in LANGUAGES), mean])
     return Table(
         title="Disjoint teachers, fine-tuned in each language (the paper's first table)",
         columns=[Column("model"), Column("task"), Column("ar"), Column("de"), Column("en"), Column("zh"), Column("mean RDT %")],
@@ -130,7 +131,7 @@ def _overlapping(found: Mapping[str, Values], task: str) -> Table:
         row: list[Value] = [name]
         for source in ("en", None):
             for special in (True, False):
-                languages = [language for language in ("ar", "de", "en", "zh") if (language in SPECIAL) == special]
+                languages = [language for language in LANGUAGES if (language in SPECIAL) == special]
                 own = [
                     statistics.fmean(scores)
                     for language in languages
@@ -160,8 +161,8 @@ def _overlapping(found: Mapping[str, Values], task: str) -> Table:
 
 def _tokens(found: Mapping[str, Values]) -> Table:
     rows: list[list[Value]] = []
-    for name in (*DISJOINT, BEST, *OVERLAPPING):
-        recipe = "similar-small" if name == BEST else name
+    for name in (*DISJOINT, *(f"{recipe}{GOLD}" for recipe in DISJOINT), BEST, *OVERLAPPING):
+        recipe = _recipe(name)
         if (values := found.get(name)) is None:
             continue
         teachers = [found.get(f"teacher {_folder_name(teacher['model'])}") for teacher in ready_recipe(recipe)["teachers"]]
@@ -195,6 +196,11 @@ def _folder_name(model: str) -> str:
     return model.rpartition("/")[2]
 
 
+def _recipe(name: str) -> str:
+    """The recipe of a student of the study."""
+    return "similar-small" if name == BEST else name.removesuffix(GOLD)
+
+
 def _teachers(recipe: str) -> dict[str, str]:
     """The first teacher of each language of a recipe that labels it."""
     found: dict[str, str] = {}
@@ -207,7 +213,7 @@ def _teachers(recipe: str) -> dict[str, str]:
 def _findings(found: Mapping[str, Values]) -> list[str]:
     said = []
     for name in (*DISJOINT, BEST):
-        recipe = "similar-small" if name == BEST else name
+        recipe = _recipe(name)
         deviations = {task: rdt(found, name, _teachers(recipe), task) for task in TASKS}
         parts = [f"{statistics.fmean(own.values()):+.1f}% in {task}" for task, own in deviations.items() if own]
         if parts:
@@ -244,7 +250,7 @@ def _special(found: Mapping[str, Values], name: str, task: str) -> float | None:
 
 def _plot(found: Mapping[str, Values]) -> str | None:
     deviations = {
-        name: {task: own for task in TASKS if (own := rdt(found, name, _teachers("similar-small" if name == BEST else name), task))}
+        name: {task: own for task in TASKS if (own := rdt(found, name, _teachers(_recipe(name)), task))}
         for name in (*DISJOINT, BEST, *OVERLAPPING)
     }
     shown = {name: own for name, own in deviations.items() if own}

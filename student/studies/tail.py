@@ -12,7 +12,7 @@ RECIPE = "similar-small"
 WIDTHS = (1, 4, 8, 16, 64)
 TAILS = {"renormalise": "renormalise (the paper)", "ghost": "ghost", "gold": "gold"}
 DRAWS = (8, 50)
-STEPS = 400
+STEPS = 300
 
 
 def cells(plan: Plan) -> list[Cell]:

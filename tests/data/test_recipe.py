@@ -24,6 +24,9 @@ languages = ["en"]
 en = "corpora/en/*.parquet"
 """
 
+# A second teacher that labels nothing: the union has its pieces.
+PIECES_TOO = GOOD.replace("[corpora]", '[[teachers]]\nname = "muril"\nmodel = "teachers/muril"\nlanguages = []\n[corpora]')
+
 
 def write(folder: Path, text: str) -> Path:
     path = folder / "recipe.toml"
@@ -36,6 +39,16 @@ def test_defaults_and_overrides(tmp_path: Path) -> None:
     assert (recipe.predict.top_k, recipe.train.labels, recipe.train.learning_rate) == (4, "gold", 2e-3)
     assert recipe.locate(recipe.corpora["en"]) == str(tmp_path / "corpora/en/*.parquet")
     assert recipe.locate("s3://bucket/x") == "s3://bucket/x"
+
+
+def test_a_teacher_can_give_only_its_vocabulary(tmp_path: Path) -> None:
+    recipe = load_recipe(write(tmp_path, PIECES_TOO))
+    assert [teacher.name for teacher in recipe.labellers] == ["bert-en"]
+    assert recipe.chosen_labellers([]) == recipe.chosen_labellers(["bert-en", "bert-en"]) == ["bert-en"]
+    with pytest.raises(InputError, match=r"teacher 'muril' labels nothing .*expected one of bert-en"):
+        recipe.chosen_labellers(["muril"])
+    save_recipe(recipe, tmp_path / "elsewhere/recipe.toml")
+    assert load_recipe(tmp_path / "elsewhere/recipe.toml").teachers[1].languages == []
 
 
 def test_saved_recipe_means_the_same_from_another_folder(tmp_path: Path) -> None:
@@ -106,6 +119,16 @@ def test_the_schema_knows_the_vocabulary() -> None:
         (
             GOOD.replace("[corpora]", GOOD[GOOD.index("[[") :].split("[corpora]")[0] + "[corpora]"),
             "the name 'bert-en' is there twice",
+        ),
+        (GOOD.replace('["en"]', "[]"), "teachers: none names a language, so nothing is labelled"),
+        (
+            PIECES_TOO + '[vocabulary]\nmethod = "trimmed"',
+            "vocabulary.method: found \"trimmed\", which counts a teacher's pieces in its corpora, and teacher 'muril' has none",
+        ),
+        (PIECES_TOO + '[vocabulary]\nmethod = "budget"\nsize = 9', 'vocabulary.method: found "budget"'),
+        (
+            PIECES_TOO + '[student]\ninitialise = "teacher:muril"',
+            "student.initialise: teacher 'muril' gives only its vocabulary (languages = [])",
         ),
     ],
 )

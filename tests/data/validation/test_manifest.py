@@ -126,6 +126,19 @@ def test_a_shard_under_a_language_that_the_recipe_has_not(folder: Path) -> None:
     assert "manifest.recipe" in rules(folder)
 
 
+def test_the_recipes_that_share_a_folder_name_its_shards_together(folder: Path) -> None:
+    gbert, mbert = ({"teachers": [teacher]} for teacher in RECIPE["teachers"])
+    shards = read_shards(list_shards(str(folder)))
+    write(folder, manifest_of(str(folder), gbert, shards, [mbert]))
+    assert rules(folder) == set()
+    write(folder, manifest_of(str(folder), gbert, shards))
+    assert rules(folder) == {"manifest.recipe"}
+    strange: Any
+    for strange in (7, [7], [{}], [{"teachers": [{"name": "mbert", "languages": [["de"]]}]}]):
+        write(folder, json.loads(json.dumps(manifest_of(str(folder), gbert, shards))) | {"other_recipes": strange})
+        assert rules(folder) == {"manifest.recipe"}
+
+
 @pytest.mark.parametrize("counters", [{"tokens": "many"}, {"tokens": -1}, {"tokens": True}, []])
 def test_reports_that_cannot_be_summed(folder: Path, counters: Any) -> None:
     rewrite(folder / TARGET, report={"counters": counters})

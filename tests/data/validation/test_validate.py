@@ -135,8 +135,16 @@ def test_other_union(folder: Path) -> None:
     report = check(folder, UnionFacts(size=UNION_SIZE, links=links))
     expect(report, "identity.union", TARGET, "identity.union", None, alone=False)
     assert {fault.file.split("/")[1] for fault in report.faults} == {"teacher=gbert"}
-    del links["gbert"]
-    expect(check(folder, UnionFacts(size=UNION_SIZE, links=links)), "identity.union", TARGET, "teacher", None, alone=False)
+
+
+def test_teachers_that_the_vocabulary_lacks(folder: Path) -> None:
+    """Several recipes can share a store: what another one added is noted. A vocabulary of none of the teachers is another run's."""
+    links = {name: link for name, link in VOCABULARY.links.items() if name != "gbert"}
+    report = check(folder, UnionFacts(size=UNION_SIZE, links=links))
+    assert report.sound
+    assert any("the vocabulary has no teacher gbert: the ids and the union of 3 shards" in note for note in report.notes)
+    strange = UnionFacts(size=UNION_SIZE, links={"other": VOCABULARY.links["gbert"]})
+    expect(check(folder, strange), "identity.union", TARGET, "teacher", None, alone=False)
 
 
 def test_ids_are_held_to_the_teachers_own_link(folder: Path) -> None:
