@@ -224,7 +224,8 @@ class Plan:
                         place = f"tasks/{file.relative_to(self.tasks)}"
                         inputs[place] = file
                         options += [f"--{part}", f"{one}={place}"]
-        name = f"{task} {model} {language}{' zero-shot' if test else ''}{f' {tokens}' if tokens else ''}"
+        words = [task, model, language, *(["zero-shot"] if test else []), *([tokens] if tokens else []), f"{seeds}x"]
+        name = " ".join(words)
         return self._step(
             name,
             (
