@@ -6,7 +6,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
 from data.progress import progress_bar
-from student.studies.step import Step, before, is_done, run_step
+from student.studies.step import Step, before, end_orphans, is_done, run_step
 
 
 def default_jobs() -> int:
@@ -23,6 +23,7 @@ def run_steps(steps: Sequence[Step], work: Path, jobs: int, *, done: Callable[[S
 
     After a failure no other step begins; those that run end first. Raises InputError for the first failure.
     """
+    end_orphans(work)
     needed = list({step.name: step for wanted in steps for step in before(wanted)}.values())
     wanted = {step.name for step in steps}
     finished: set[str] = set()

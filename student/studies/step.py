@@ -9,17 +9,22 @@ import sys
 import time
 import tomllib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from data.atomic import write_text
 from data.identity import fingerprint
 from data.state_file import read_state_file
 from student.tasks.text_file import content_hash
 from vocab.errors import InputError
+
+_PROGRAM = ("-P", "-m", "cli")  # arguments of Python; -P: the work folder must not be where it looks for modules
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,23 +124,34 @@ def run_step(work: Path, step: Step, environment: Mapping[str, str]) -> None:
             log.write(f"$ mergedistill {' '.join(arguments)}\n")
             log.flush()
             with output_of(work, step).open("w", encoding="utf-8") as out:
-                # -P: the work folder must not be where Python looks for modules. stdin: nothing may ask a question.
-                ended = subprocess.run(
-                    [sys.executable, "-P", "-m", "cli", *arguments],
+                # stdin: nothing may ask a question.
+                code = subprocess.run(
+                    [sys.executable, *_PROGRAM, *arguments],
                     cwd=work,
                     env={**os.environ, **environment},
                     stdin=subprocess.DEVNULL,
                     stdout=out,
                     stderr=log,
                     check=False,
-                )
-            if ended.returncode:
+                ).returncode
+            if code:
                 raise InputError(
-                    f"the step '{step.name}' failed with exit code {ended.returncode}: {_last_line(log_of(work, step))}; "
+                    f"the step '{step.name}' failed with exit code {code}: {_last_line(log_of(work, step))}; "
                     f"the whole log: {log_of(work, step)}: mend the cause and give the same command again"
                 )
     done = {"identity": step.identity, "commands": step.commands, "seconds": round(time.monotonic() - started, 1)}
     write_text(mark(work, step), json.dumps(done, indent=2) + "\n")
+
+
+def end_orphans(work: Path) -> None:
+    """End the commands that a killed study left running in its work folder. Only call it where no other study runs there."""
+    own = {process.pid for process in psutil.Process().children(recursive=True)}
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if process.pid not in own and process.cmdline()[1:4] == [*_PROGRAM] and Path(process.cwd()) == work.resolve():
+                for one in [*process.children(recursive=True), process]:
+                    one.kill()
+                process.wait(timeout=10)
 
 
 def resumed(work: Path, command: tuple[str, ...]) -> list[str] | None:

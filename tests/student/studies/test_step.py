@@ -2,13 +2,18 @@
 
 import json
 import os
+import shlex
+import subprocess
+import sys
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from data.interruption import EXIT_CODE
 from student.studies.scheduler import run_steps
-from student.studies.step import Step, before, is_done, log_of, mark, output_of, resumed, run_step
+from student.studies.step import Step, before, end_orphans, is_done, log_of, mark, output_of, resumed, run_step
 from vocab.errors import InputError
 
 SCHEMA = ("recipe", "--schema")  # a command that needs no file, and soon ends
@@ -70,6 +75,41 @@ def test_a_failure_names_the_step_its_last_line_and_its_log(tmp_path: Path) -> N
     assert str(log_of(tmp_path, wrong)) in str(caught.value)
     assert not mark(tmp_path, after).exists()
     assert EXIT_CODE != 2
+
+
+def test_the_commands_of_a_killed_study_are_ended(tmp_path: Path) -> None:
+    """Those in its work folder; not other programs there, nor commands elsewhere."""
+    (tmp_path / "work/in").mkdir(parents=True)
+    (tmp_path / "cli.py").write_text(
+        "import time; time.sleep(600)", encoding="utf-8"
+    )  # stands where Python finds it as the program
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    sleepers = [
+        # Started by a shell that ended, as by a study that was killed: it is no child of this process.
+        subprocess.run(
+            ["sh", "-c", f"{shlex.join([sys.executable, *program])} >/dev/null 2>&1 & echo $!"],
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            check=True,
+        )
+        for folder, program in (
+            (tmp_path / "work", ("-P", "-m", "cli", "train")),
+            (tmp_path / "work/in", ("-P", "-m", "cli", "train")),
+            (tmp_path / "work", ("-c", "import time; time.sleep(600)")),
+        )
+    ]
+    orphan, elsewhere, other = (psutil.Process(int(started.stdout)) for started in sleepers)
+    while orphan.cmdline()[:1] != [sys.executable]:  # the shell's copy, before it becomes the program
+        time.sleep(0.01)
+    try:
+        end_orphans(tmp_path / "work")
+        assert not orphan.is_running()
+        assert elsewhere.is_running()
+        assert other.is_running()
+    finally:
+        elsewhere.kill()
+        other.kill()
 
 
 def test_interrupted_commands_continue(tmp_path: Path) -> None:
