@@ -62,6 +62,8 @@ def save_recipe(recipe: Recipe, path: str | Path) -> None:
             teacher["model"] = recipe.locate(teacher["model"])
         if "tokenizer" in teacher and Path(recipe.locate(teacher["tokenizer"])).exists():
             teacher["tokenizer"] = recipe.locate(teacher["tokenizer"])
+    if "store" in content["predict"]:
+        content["predict"]["store"] = recipe.locate(content["predict"]["store"])
     write_text(path, tomli_w.dumps({key: value for key, value in content.items() if value != {}}))
 
 
