@@ -22,8 +22,8 @@ QUARANTINE = (
 )
 
 
-def listed_shards(predictions: str) -> set[str] | None:
-    """The locations of the shards that a folder's manifest lists, or None without a manifest. A listed teacher has all its units."""
+def read_manifest(predictions: str) -> dict[str, Any] | None:
+    """The manifest of a folder of predictions. None if there is none, or if it is damaged: predict writes it again from the footers."""
     location = join(predictions, MANIFEST)
     if not _is_file(location):
         return None
@@ -34,9 +34,17 @@ def listed_shards(predictions: str) -> set[str] | None:
     except OSError as error:
         raise storage_fault(location, error) or error from None
     try:
-        return {join(predictions, unit["path"]) for unit in json.loads(content)["units"]}
+        manifest = json.loads(content)
+        sound = all(isinstance(unit["path"], str) for unit in manifest["units"])
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        return None  # treated as missing: predict writes it again from the footers
+        return None
+    return dict(manifest) if sound else None
+
+
+def listed_shards(predictions: str) -> set[str] | None:
+    """The locations of the shards that a folder's manifest lists, or None without a manifest. A listed teacher has all its units."""
+    manifest = read_manifest(predictions)
+    return None if manifest is None else {join(predictions, unit["path"]) for unit in manifest["units"]}
 
 
 def write_manifest(predictions: str, recipe: Recipe, shards: Sequence[Shard]) -> dict[str, Any]:

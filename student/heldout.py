@@ -58,7 +58,7 @@ class Heldout:
     @property
     def mean_loss(self) -> float:
         """The mean of the student's loss over languages, nats. The value of a language is the mean over its teachers."""
-        return _mean_of_languages([(score.language, score.student_loss) for score in self.scores]) or 0.0
+        return mean_of_languages([(score.language, score.student_loss) for score in self.scores]) or 0.0
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -106,10 +106,10 @@ def relative_deviation(student: float, teacher: float) -> float | None:
 
 def mean_rdt(scores: Sequence[Score]) -> float | None:
     """The mean over languages. The value of a language is the mean over its teachers."""
-    return _mean_of_languages([(row.language, row.rdt) for row in scores if row.rdt is not None])
+    return mean_of_languages([(row.language, row.rdt) for row in scores if row.rdt is not None])
 
 
-def _mean_of_languages(values: Sequence[tuple[str, float]]) -> float | None:
+def mean_of_languages(values: Sequence[tuple[str, float]]) -> float | None:
     by_language: dict[str, list[float]] = {}
     for language, value in values:
         by_language.setdefault(language, []).append(value)
@@ -192,7 +192,7 @@ def _by_student(students: Mapping[str, Heldout]) -> Table:
     ]
 
     def mean(values: Sequence[float | None]) -> float | None:
-        return _mean_of_languages([(pair[0], value) for pair, value in zip(pairs, values, strict=True) if value is not None])
+        return mean_of_languages([(pair[0], value) for pair, value in zip(pairs, values, strict=True) if value is not None])
 
     teachers = [mean([getattr(score, f"teacher_{name}") for score in first.scores]) for name in ("loss", "accuracy")]
     rows: list[list[Value]] = [["the teachers", *teachers, None, *[None] * len(shown)]]
