@@ -16,6 +16,7 @@ from data.run import Run
 from data.shards import list_shards, read_shards
 from data.state_file import read_state_file
 from data.storage import join
+from data.storage_faults import storage_fault
 from student.heldout import FILE as SCORES
 from student.heldout import Heldout, read_heldout
 from student.tasks.results import Evaluation, read_evaluation
@@ -139,9 +140,17 @@ def _is_student(folder: Path) -> bool:
 
 
 def _student(folder: Path) -> StudentFiles:
+    try:
+        return _read_student(folder)
+    except OSError as error:  # a file that could not be read says nothing about its content
+        raise storage_fault(error.filename or folder, error, local=True) or error from None
+
+
+def _read_student(folder: Path) -> StudentFiles:
     rows = metrics.read_rows(folder)
     scores = read_heldout(folder)
     if scores is None and (folder / SCORES).exists():
+        (folder / SCORES).read_bytes()  # raises OSError if that is what is wrong
         raise InputError(
             f"{folder / SCORES}: is not as `mergedistill train` writes it; remove it and run `mergedistill train` again with --resume: "
             "it scores the student, and trains nothing twice"
