@@ -110,6 +110,20 @@ def test_damaged_scores(run: Path, content: str) -> None:
         show(run)
 
 
+def test_scores_of_gold_only_shards(run: Path) -> None:
+    """No teacher was run, so there is no deviation from one."""
+    shutil.rmtree(run / "student-gold")
+    file = run / "student" / SCORES
+    content = json.loads(file.read_text())
+    unknown = dict.fromkeys(("teacher_loss", "teacher_accuracy", "rdt"))
+    file.write_text(json.dumps({"scores": [score | unknown for score in content["scores"]], "mean_rdt": None}))
+    page = show(run)
+    assert "no deviation from a teacher" in page.text("header")
+    plots = [attributes["aria-label"] for attributes in page.attributes("svg") if "aria-label" in attributes]
+    assert "Held-out accuracy, by language" in plots
+    assert "RDT of held-out accuracy, by language" not in plots
+
+
 @pytest.mark.parametrize("change", [{"languages": 3}, {"languages": [{}]}, {"identities": []}])
 def test_a_manifest_that_is_none(run: Path, change: dict[str, object]) -> None:
     manifest = run / "predictions" / MANIFEST
