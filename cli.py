@@ -193,6 +193,7 @@ def demo(out: Path, quick: bool) -> None:
     steps = read_rows(out / "student")[-1]["step"]
     click.echo()
     _print(comparison({name: heldout.mean_rdt for name, heldout in scores.items() if heldout}, steps), False)
+    _call("report", str(out))
 
 
 @main.command(cls=BeamCommand)
@@ -555,11 +556,31 @@ def evaluate_compare(first: Path, second: Path, as_json: bool) -> None:
     _print(compare(first, second), as_json)
 
 
+@main.command()
+@click.argument("runs", nargs=-1, required=True, type=RUN_FOLDER, metavar="RUN...")
+@click.option("--out", type=PATH, metavar="FILE", show_default="report.html in the first RUN", help="Where the page goes.")
+@click.option("--studies", type=LOCAL_FOLDER, metavar="FOLDER", help="Also show these studies: FOLDER/NAME/result.json.")
+@json_option
+def report(runs: Sequence[Path], as_json: bool, **options: Any) -> None:
+    """Write one HTML page with the tables and plots of a run, or of several side by side.
+
+    The page is one file: it needs no network, no other file and no program. What a run does not have yet is named there, with the
+    command that makes it.
+
+    \b
+    Example:  mergedistill report runs/mine
+              mergedistill report runs/mine runs/other --out compared.html
+    """
+    from student.report import report as write_report
+
+    _print(write_report(runs, **options), as_json)
+
+
 @main.command(cls=BeamCommand)
 @run_options
 @click.pass_context
 def run(ctx: click.Context, recipe: str, out: Path, settings: Sequence[str]) -> None:
-    """Run vocab, predict, validate and train in turn. After a failure, run it again: it continues where it stopped.
+    """Run vocab, predict, validate, train and report in turn. After a failure, run it again: it continues where it stopped.
 
     \b
     Example:  mergedistill run recipe.toml --out runs/mine
@@ -573,6 +594,7 @@ def run(ctx: click.Context, recipe: str, out: Path, settings: Sequence[str]) -> 
         raise click.ClickException(f"{predictions} is not sound; nothing was trained")
     _call("vocab", *common, "--report", *beam)
     _call("train", *common, *(["--resume"] if (out / "student").exists() else []))
+    _call("report", str(out))
 
 
 _STUDIES = ["teachers", "students", "convergence", "tail", "vocabulary", "resource-lean", "initialisation"]

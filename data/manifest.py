@@ -22,16 +22,8 @@ QUARANTINE = (
 )
 
 
-def listed_shards(predictions: str) -> set[str] | None:
-    """The locations of the shards that a folder's manifest lists, or None without a manifest. A listed teacher has all its units."""
-    try:
-        return {join(predictions, unit["path"]) for unit in read_manifest(predictions)["units"]}
-    except (LookupError, TypeError, AttributeError):
-        return None  # treated as missing: predict writes it again from the footers
-
-
-def read_manifest(predictions: str) -> Any:
-    """The JSON of a folder's manifest, or None if there is none that can be read as JSON."""
+def read_manifest(predictions: str) -> dict[str, Any] | None:
+    """The manifest of a folder of predictions. None if there is none, or if it is damaged: predict writes it again from the footers."""
     location = join(predictions, MANIFEST)
     if not _is_file(location):
         return None
@@ -42,9 +34,17 @@ def read_manifest(predictions: str) -> Any:
     except OSError as error:
         raise storage_fault(location, error) or error from None
     try:
-        return json.loads(content)
-    except (ValueError, RecursionError):
+        manifest = json.loads(content)
+        sound = all(isinstance(unit["path"], str) for unit in manifest["units"])
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None
+    return dict(manifest) if sound else None
+
+
+def listed_shards(predictions: str) -> set[str] | None:
+    """The locations of the shards that a folder's manifest lists, or None without a manifest. A listed teacher has all its units."""
+    manifest = read_manifest(predictions)
+    return None if manifest is None else {join(predictions, unit["path"]) for unit in manifest["units"]}
 
 
 def write_manifest(predictions: str, recipe: Recipe, shards: Sequence[Shard]) -> dict[str, Any]:
@@ -101,7 +101,7 @@ def _other_recipes(predictions: str, recipe: Mapping[str, Any], shards: Sequence
     kept: list[Mapping[str, Any]] = []
     if not left:
         return kept
-    before = read_manifest(predictions)
+    before = read_manifest(predictions) or {}
     try:
         for other in [before["recipe"], *before.get("other_recipes", [])]:
             named = recipe_pairs(other) & left

@@ -129,9 +129,19 @@ def read_heldout(out: Path) -> Heldout | None:
     """The heldout.json of a student's folder. None if there is none, or if it cannot be read."""
     try:
         content = json.loads((out / FILE).read_text(encoding="utf-8"))
-        return Heldout(scores=tuple(Score(**score) for score in content["scores"]), mean_rdt=content["mean_rdt"])
+        scores = tuple(Score(**score) for score in content["scores"])
+        sound = all(_is_sound(score) for score in scores) and isinstance(content["mean_rdt"], int | float | None)
+        return Heldout(scores=scores, mean_rdt=content["mean_rdt"]) if sound else None
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None
+
+
+def _is_sound(score: Score) -> bool:
+    """Whether a score that was read has names, and numbers for what is known of every student; others may be unknown."""
+    numbers = [value for key, value in asdict(score).items() if key not in ("language", "teacher")]
+    known = (score.positions, score.student_loss, score.student_accuracy)
+    named = isinstance(score.language, str) and isinstance(score.teacher, str)
+    return named and None not in known and all(isinstance(value, int | float | None) for value in numbers)
 
 
 def same_rows(one: Heldout, other: Heldout) -> bool:

@@ -53,13 +53,18 @@ def read_run(file: Path, identity: Mapping[str, Any]) -> RunResult | None:
     try:
         if wrong := differences(dict(content["identity"]), identity):
             raise InputError(f"{file}: made with other settings: {'; '.join(wrong[:3])}: use the same ones, or another --out")
-        scores = {language: Score(**score) for language, score in content["scores"].items()}
-        tests = {language: dict(test) for language, test in content["tests"].items()}
-        return RunResult(**(content | {"scores": scores, "tests": tests}))
+        return _run_of(content)
     except (TypeError, KeyError, AttributeError, ValueError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{file}: is not as this program wrote it ({error!r}): remove it, and it is made again") from None
+
+
+def _run_of(content: Mapping[str, Any]) -> RunResult:
+    """A result from its JSON. Raises TypeError, KeyError or AttributeError for another content."""
+    scores = {language: Score(**score) for language, score in content["scores"].items()}
+    tests = {language: dict(test) for language, test in content["tests"].items()}
+    return RunResult(**{**content, "scores": scores, "tests": tests})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -181,6 +186,25 @@ class Evaluation:
             for metric in score.metrics
         ]
         return list(dict.fromkeys([self.headline, *found]))
+
+
+def read_evaluation(file: Path) -> Evaluation:
+    """The results that `Evaluation.write` wrote. Raises InputError for a file of another content."""
+    content = read_state_file(file)
+    try:
+        runs = [_run_of(run) for run in content["runs"]]
+        found = Evaluation(
+            task=str(content["task"]),
+            scorer=str(content["scorer"]),
+            headline=str(content["headline"]),
+            settings=dict(content["settings"]),
+            runs=runs,
+            file=file,
+        )
+        found.to_json()  # every model has its scores
+    except (TypeError, KeyError, AttributeError, ValueError, IndexError):
+        raise InputError(f"{file}: is no result of `mergedistill evaluate`; expected its JSON, as OUT/udpos.json") from None
+    return found
 
 
 def spread(values: Sequence[float]) -> float | None:

@@ -92,7 +92,8 @@ def read_rows(out: Path, name: str = FILE) -> list[dict[str, Any]]:
     """The rows of a folder's metrics. An incomplete last line, left by a kill, is ignored."""
     rows = []
     path = out / name
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
+    # A byte that is not UTF-8 makes its line unreadable, and no other.
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []:
         try:
             row = json.loads(line)
         except (ValueError, RecursionError):

@@ -59,6 +59,10 @@ def test_the_whole_way_from_recipe_to_student(tmp_path: Path) -> None:
     loading = result.stdout.split("Load the student:")[1].rpartition(str(tmp_path / "run/student: "))[0]
     program = loading + "\nassert model.config.vocab_size == len(tokenizer) == 100"
     subprocess.run([sys.executable, "-c", program], check=True, cwd=tmp_path)
+    assert result.stdout.splitlines()[-1] == f"report: {tmp_path / 'run/report.html'}"
+    page = (tmp_path / "run/report.html").read_text(encoding="utf-8")
+    for shown in ("bert-en, bert-de", "Loss of the gold label against steps", "Held-out accuracy, by language", "trained"):
+        assert shown in page, shown
     again = invoke(*run)
     assert again.exit_code == 0, again.output
     assert "0 computed now" in again.stdout

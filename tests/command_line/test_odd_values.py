@@ -104,3 +104,5 @@ def test_metrics_that_are_no_rows_are_the_end_of_the_rows(tmp_path: Path) -> Non
     for other in ("7", "[]", '{"loss": 1}', DEEP, '{"st'):
         (tmp_path / "metrics.jsonl").write_text(f"{row}\n{other}\n{row}\n")
         assert read_rows(tmp_path) == [{"step": 1}]
+    (tmp_path / "metrics.jsonl").write_bytes(f"{row}\n".encode() + b'{"step": 2, "name": "\xff\xfe')
+    assert read_rows(tmp_path) == [{"step": 1}]

@@ -11,6 +11,7 @@ from data.recipe_file import save_recipe
 from data.shards import list_shards
 from tests.support.engines.launches import COMMAND
 from tests.support.factories import two_language_recipe
+from tests.support.report import add_student
 from tests.support.runs import launch
 
 _AS_OTHERS = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-dac_override,-dac_read_search"]
@@ -23,6 +24,7 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
     recipe = two_language_recipe(folder)
     save_recipe(recipe, folder / "recipe.toml")
     launch(recipe, folder / "run")
+    add_student(folder / "run", "scored")
     return folder
 
 
@@ -40,6 +42,10 @@ def may_not_read(path: Path) -> bool:
         ("a shard", "validate run/predictions"),
         ("a shard", "train recipe.toml --out run --student a"),
         ("run/predictions/_manifest.json", "train recipe.toml --out run --student b"),
+        ("run/predictions/_manifest.json", "report run"),
+        ("run/vocab/union.json", "report run"),
+        ("run/scored/heldout.json", "report run"),
+        ("run/scored/metrics.jsonl", "report run"),
         ("run/vocab/union.json", "predict recipe.toml --out run"),
         ("teachers/en/model.safetensors", "predict recipe.toml --out run"),
     ],

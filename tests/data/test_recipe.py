@@ -61,6 +61,14 @@ def test_saved_recipe_means_the_same_from_another_folder(tmp_path: Path) -> None
     assert again.model_dump(exclude={"corpora", "teachers"}) == recipe.model_dump(exclude={"corpora", "teachers"})
 
 
+@pytest.mark.parametrize("store", ["shards", "s3://bucket/shards"])
+def test_a_saved_recipe_finds_the_store_of_its_shards(store: str, tmp_path: Path) -> None:
+    recipe = load_recipe(write(tmp_path, GOOD + f'[predict]\nstore = "{store}"'))
+    save_recipe(recipe, tmp_path / "elsewhere/recipe.toml")
+    again = load_recipe(tmp_path / "elsewhere/recipe.toml")
+    assert Run(recipe=again, folder=tmp_path).predictions == Run(recipe=recipe, folder=tmp_path).predictions
+
+
 def test_vocabulary_and_a_tokenizer_of_its_own_are_saved_as_they_mean(tmp_path: Path) -> None:
     """A local tokenizer, file or folder, is found from anywhere; a Hub id stays what it is; what is not given is not written."""
     (tmp_path / "teachers").mkdir()

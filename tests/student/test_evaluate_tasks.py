@@ -10,6 +10,7 @@ import pytest
 
 from data.lock import exclusive
 from student.tasks.request import TASKS, task_of
+from student.tasks.results import read_evaluation
 from tests.support.judged import (
     FAST,
     evaluate,
@@ -21,6 +22,7 @@ from tests.support.judged import (
     write_treebank,
     write_treebanks,
 )
+from vocab.errors import InputError
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +72,7 @@ def test_students_and_teachers_in_their_languages(inside: Path) -> None:
         for seed in range(2)
     ]
     assert rdt["seeds"] == pytest.approx(seeds)
+    assert json.loads(json.dumps(read_evaluation(inside / "scores/udpos.json").to_json())) == found
     words = sum(1 for line in (inside / "ud/de-test.conllu").read_text().splitlines() if line)
     assert {run["scores"]["de"]["count"] for run in found["runs"] if "de" in run["scores"]} == {words}
 
@@ -83,6 +86,15 @@ def test_students_and_teachers_in_their_languages(inside: Path) -> None:
     assert [file.name for file in changed] == ["udpos.run%2Fstudent.de.seed1.json"]
     kept = {key: [run[key] for run in results(inside / "scores")["runs"]] for key in ("scores", "best_step", "dev")}
     assert kept == {key: [run[key] for run in found["runs"]] for key in kept}  # the same weights, and so the same scores
+
+
+@pytest.mark.parametrize(
+    "content", ['{"task": "ud', "[]", '{"runs": []}', '{"runs": [{"scores": 3}]}', '{"runs": [{"scores": {}, "tests": {}}]}']
+)
+def test_a_file_that_is_no_result(content: str, tmp_path: Path) -> None:
+    (tmp_path / "udpos.json").write_text(content)
+    with pytest.raises(InputError, match=r"udpos\.json: "):
+        read_evaluation(tmp_path / "udpos.json")
 
 
 def test_settings_that_differ_are_refused_and_named(inside: Path) -> None:

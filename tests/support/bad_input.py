@@ -196,6 +196,12 @@ CASES = [
         ("train", *RUN, "--student", "half", "--resume", "--set", "student.hidden_size=64"),
         "student.hidden_size: found 32, expected 64",
     ),
+    Case(
+        "report of a folder that is no run",
+        lambda f: None,
+        ("report", "corpora"),
+        "found no vocab/, predictions/, student or evaluation",
+    ),
     Case("student folder in use", lambda f: None, ("train", *RUN), "--resume"),
     Case(
         "unknown Beam option",

@@ -1,0 +1,229 @@
+"""What lies in the folder of a run: the files that a report shows, found and read. Nothing is computed here."""
+
+import json
+import os
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from data.contract import HELDOUT, PREDICTIONS
+from data.manifest import MANIFEST, read_manifest, summarise
+from data.recipe import Recipe
+from data.recipe_file import load_recipe, parse_recipe
+from data.run import Run
+from data.shards import list_shards, read_shards
+from data.state_file import read_state_file
+from data.storage import join
+from data.storage_faults import storage_fault
+from student.heldout import FILE as SCORES
+from student.heldout import Heldout, read_heldout
+from student.tasks.results import Evaluation, read_evaluation
+from student.training import evaluation, metrics
+from student.training.output import IDENTITY, is_finished
+from vocab.errors import InputError
+
+_TASKS = ("ner", "udpos", "xnli", "pawsx", "qa")
+_DEPTH = 4  # folders below the run in which evaluations are looked for
+_OTHERS = {PREDICTIONS, HELDOUT, "vocab", "corpora", "teachers", "checkpoints", "best", "restricted"}  # hold no evaluations
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StudentFiles:
+    """One student of a run.
+
+    settings  what its weights depend on, as "train.steps"; empty if the folder does not say
+    rows      of metrics.jsonl
+    cut       whether metrics.jsonl has lines that could not be read
+    looks     of evaluations.jsonl
+    scores    of heldout.json, None if it was not scored
+    """
+
+    name: str
+    finished: bool
+    settings: Mapping[str, Any]
+    rows: Sequence[Mapping[str, Any]]
+    cut: bool
+    looks: Sequence[Mapping[str, Any]]
+    scores: Heldout | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunFiles:
+    """One run.
+
+    label        its name in the page, which no other run of the page has
+    recipe       None if nothing in the folder holds it
+    predictions  where its shards lie
+    cache        a row for each teacher and language, as data.manifest.summarise makes it
+    complete     whether predict has finished
+    manifest     the content of the manifest, empty without one
+    """
+
+    label: str
+    folder: Path
+    recipe: Recipe | None
+    predictions: str
+    cache: Sequence[Mapping[str, Any]]
+    complete: bool
+    manifest: Mapping[str, Any]
+    students: Sequence[StudentFiles]
+    evaluations: Sequence[Evaluation]
+
+    @property
+    def vocabulary(self) -> Path | None:
+        """The folder of the union vocabulary, if there is one."""
+        folder = self.folder / "vocab"
+        return folder if (folder / "union.json").is_file() else None
+
+    def command(self, verb: str, *more: str) -> str:
+        """A command for this run, as the user can give it."""
+        return " ".join(["mergedistill", verb, "RECIPE", "--out", shlex.quote(str(self.folder)), *more])
+
+
+def read_run_files(folder: Path, label: str) -> RunFiles:
+    """Read a run's folder. Parts that are not there yet are empty.
+
+    Raises InputError for a folder that is not there, that holds nothing of a run, or that holds a damaged file.
+    """
+    if not folder.is_dir():
+        raise InputError(
+            f"{folder}: no such folder; expected the folder of a run, as `mergedistill run RECIPE --out {folder}` makes it"
+        )
+    places = sorted(place for place in folder.iterdir() if place.is_dir() and not place.name.startswith("."))
+    students = [_student(place) for place in places if _is_student(place)]
+    recipe = _recipe(folder, students)
+    predictions = Run(recipe=recipe, folder=folder).predictions if recipe else str(folder / PREDICTIONS)
+    manifest = _manifest(predictions)
+    found = RunFiles(
+        label=label,
+        folder=folder,
+        recipe=recipe,
+        predictions=predictions,
+        cache=manifest["languages"] if manifest else summarise(read_shards(list_shards(predictions))),
+        complete=manifest is not None,
+        manifest=manifest or {},
+        students=students,
+        evaluations=[read_evaluation(file) for file in _evaluation_files(folder)],
+    )
+    if not (found.vocabulary or found.cache or found.students or found.evaluations):
+        if (folder / IDENTITY).is_file():
+            raise InputError(f"{folder}: is the folder of a student; expected that of its run: name {folder.parent}")
+        raise InputError(
+            f"{folder}: found no vocab/, predictions/, student or evaluation; expected the folder of a run: run `mergedistill run RECIPE "
+            f"--out {folder}` first, or name another folder"
+        )
+    return found
+
+
+def labels(folders: Sequence[Path]) -> list[str]:
+    """A name for each run: that of its folder, with as many of the folders above it as make the names differ.
+
+    Raises InputError for a folder that is given twice.
+    """
+    whole = [folder.resolve() for folder in folders]
+    if twice := [folder for place, folder in enumerate(folders) if whole[place] in whole[:place]]:
+        raise InputError(f"{twice[0]}: found the same run twice; expected different ones: name each once")
+    found = [folder.name or str(folder) for folder in whole]
+    depth = 2
+    while len(set(found)) < len(found):
+        found = [
+            "/".join(folder.parts[-depth:]) if found.count(name) > 1 else name for name, folder in zip(found, whole, strict=True)
+        ]
+        depth += 1
+    return found
+
+
+def _is_student(folder: Path) -> bool:
+    return folder.name not in _OTHERS and any((folder / name).is_file() for name in (IDENTITY, metrics.FILE))
+
+
+def _student(folder: Path) -> StudentFiles:
+    try:
+        return _read_student(folder)
+    except OSError as error:  # a file that could not be read says nothing about its content
+        raise storage_fault(error.filename or folder, error, local=True) or error from None
+
+
+def _read_student(folder: Path) -> StudentFiles:
+    rows = metrics.read_rows(folder)
+    scores = read_heldout(folder)
+    if scores is None and (folder / SCORES).exists():
+        (folder / SCORES).read_bytes()  # raises OSError if that is what is wrong
+        raise InputError(
+            f"{folder / SCORES}: is not as `mergedistill train` writes it; remove it and run `mergedistill train` again with --resume: "
+            "it scores the student, and trains nothing twice"
+        )
+    return StudentFiles(
+        name=folder.name,
+        finished=is_finished(folder),
+        settings=read_state_file(folder / IDENTITY) if (folder / IDENTITY).is_file() else {},
+        rows=rows,
+        cut=len(rows) < _lines(folder / metrics.FILE),
+        looks=metrics.read_rows(folder, evaluation.FILE),
+        scores=scores,
+    )
+
+
+def _lines(path: Path) -> int:
+    """Lines of a file that are not empty."""
+    if not path.is_file():
+        return 0
+    return sum(bool(line.strip()) for line in path.read_text(encoding="utf-8", errors="replace").splitlines())
+
+
+def _recipe(folder: Path, students: Sequence[StudentFiles]) -> Recipe | None:
+    """The run's recipe: beside a student, in the run's folder, or in a manifest. A student's has paths that hold everywhere."""
+    for place in (*(folder / student.name / "recipe.toml" for student in students), folder / "recipe.toml"):
+        if place.is_file():
+            return load_recipe(place)
+    for split in (PREDICTIONS, HELDOUT):
+        manifest = read_manifest(str(folder / split))
+        if manifest is not None and "recipe" in manifest:
+            return parse_recipe(dict(manifest["recipe"]), folder=folder, source=f"the manifest in {folder / split}")
+    return None
+
+
+def _manifest(predictions: str) -> dict[str, Any] | None:
+    """The manifest of finished predictions. Raises InputError for JSON that is no manifest."""
+    manifest = read_manifest(predictions)
+    if manifest is None:
+        return None
+    rows, identities = manifest.get("languages"), manifest.get("identities")
+    sound = (
+        isinstance(rows, list)
+        and isinstance(identities, dict)
+        and all(isinstance(one, dict) for one in [*rows, *identities.values()])
+    )
+    if not sound or not all(_is_summary(row) for row in rows or ()):
+        raise InputError(
+            f"{join(predictions, MANIFEST)}: is not as `mergedistill predict` writes it; remove it and run `mergedistill predict` again: "
+            "it makes the manifest from the shards, and computes nothing twice"
+        )
+    return manifest
+
+
+def _is_summary(row: Mapping[str, Any]) -> bool:
+    """Whether a row has a teacher, a language, and numbers."""
+    named = isinstance(row.get("teacher"), str) and isinstance(row.get("language"), str)
+    return named and all(isinstance(value, int | float) for key, value in row.items() if key not in ("teacher", "language"))
+
+
+def _evaluation_files(folder: Path) -> list[Path]:
+    """The files that may be results of `mergedistill evaluate`, sorted. Any JSON of another kind is left out."""
+    found = []
+    for place, folders, files in os.walk(folder):
+        depth = len(Path(place).relative_to(folder).parts)
+        folders[:] = sorted(name for name in folders if depth < _DEPTH and name not in _OTHERS and not name.startswith("."))
+        found += [Path(place) / f"{task}.json" for task in _TASKS if f"{task}.json" in files]
+    return [file for file in sorted(found) if not _is_other_json(file)]
+
+
+def _is_other_json(file: Path) -> bool:
+    """Whether a file is sound JSON of another kind, as a data set for the task qa is. What is no JSON may be a damaged result."""
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return not (isinstance(content, dict) and "scorer" in content and "runs" in content)

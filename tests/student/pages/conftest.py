@@ -1,0 +1,19 @@
+"""A run with everything in it, shared by all tests of this room. Tests that change a run take a copy."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.report import Page, make_whole_run, page_of
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run."""
+    return make_whole_run(tmp_path_factory.mktemp("report"))
+
+
+@pytest.fixture(scope="session")
+def page(whole: Path, tmp_path_factory: pytest.TempPathFactory) -> Page:
+    """The run's report."""
+    return page_of([whole], tmp_path_factory.mktemp("page") / "report.html")
