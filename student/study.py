@@ -1,5 +1,6 @@
 """`study NAME`: one of the paper's claims, or a question beside them, at a small scale; cell by cell, resumable at any moment."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,7 +59,7 @@ def study(
     """Compute what is missing of a study, and write its result.json, README.md and plot.svg into OUT/NAME.
 
     work   the folder of corpora, teachers, runs and scores, which all studies share
-    only   texts: only cells whose name has one of them
+    only   texts: only cells whose name has one of them at the beginning of a word
     jobs   steps that run at once; None: see `default_jobs`
 
     Raises InputError for text or task files that are missing, a work folder of another text or scale, and a command that failed.
@@ -67,7 +68,7 @@ def study(
     build: Callable[[Plan], list[Cell]] = module.cells
     conclude: Callable[[Mapping[str, Values]], Outcome] = module.outcome
     cells, folder = build(plan), out / name
-    wanted = [cell for cell in cells if not only or any(text in cell.name for text in only)]
+    wanted = [cell for cell in cells if not only or any(re.search(rf"(?<!\w){re.escape(text)}", cell.name) for text in only)]
     if not wanted:
         raise InputError(
             f"--only {', '.join(only)}: found no such cell; the study {name} has {', '.join(cell.name for cell in cells)}"
