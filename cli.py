@@ -609,7 +609,7 @@ _STUDIES = ["teachers", "students", "convergence", "tail", "vocabulary", "resour
 @click.option("--work", type=LOCAL_FOLDER, required=True, metavar="FOLDER", help="For corpora, teachers and runs of all studies.")
 @click.option("--out", type=LOCAL_FOLDER, default=Path("data/studies"), show_default=True, help="For the results, in OUT/NAME.")
 @click.option(
-    "--only", multiple=True, metavar="TEXT", help="Only cells with this text in their name (may be given more than once)."
+    "--only", multiple=True, metavar="TEXT", help="Only cells with a word in their name that begins so (may be given again)."
 )
 @click.option("--jobs", type=POSITIVE, show_default="one a core, at most 4; a GPU: 1", help="Steps that run at once.")
 @click.option("--scale", type=RATE, default=1.0, show_default=True, help="Multiplies steps, and the width of models by its root.")
