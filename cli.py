@@ -605,19 +605,25 @@ _STUDIES = ["teachers", "students", "convergence", "tail", "vocabulary", "resour
 @click.option(
     "--text", type=PATH, required=True, metavar="FOLDER", help="FOLDER/LANG/*: text of ar, de, en and zh, as prepare reads."
 )
-@click.option("--tasks", type=PATH, required=True, metavar="FOLDER", help="Treebanks in FOLDER/ud, entities in FOLDER/ner.")
+@click.option("--tasks", type=PATH, metavar="FOLDER", help="Treebanks in FOLDER/ud, entities in FOLDER/ner; not for all studies.")
 @click.option("--work", type=LOCAL_FOLDER, required=True, metavar="FOLDER", help="For corpora, teachers and runs of all studies.")
 @click.option("--out", type=LOCAL_FOLDER, default=Path("data/studies"), show_default=True, help="For the results, in OUT/NAME.")
 @click.option(
     "--only", multiple=True, metavar="TEXT", help="Only cells with a word in their name that begins so (may be given again)."
 )
 @click.option("--jobs", type=POSITIVE, show_default="one a core, at most 4; a GPU: 1", help="Steps that run at once.")
-@click.option("--scale", type=RATE, default=1.0, show_default=True, help="Multiplies steps, and the width of models by its root.")
+@click.option(
+    "--scale",
+    type=Number(0, 1000, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="Multiplies steps, and the width of models by its root.",
+)
 @json_option
 def study(
     name: str,
     text: Path,
-    tasks: Path,
+    tasks: Path | None,
     work: Path,
     out: Path,
     only: Sequence[str],
@@ -634,12 +640,12 @@ def study(
 
     \b
     Example:  mergedistill study students --text wiki/text --tasks tasks --work studies
-              mergedistill study students --text wiki/text --tasks tasks --work studies --only similar-small
+              mergedistill study students --text wiki/text --tasks tasks --work studies --only similar-small --only "teacher en"
     """
     from student.studies.plan import Plan
     from student.study import study as run_study
 
-    plan = Plan(text=text.resolve(), tasks=tasks.resolve(), scale=scale)
+    plan = Plan(text=text.resolve(), tasks=tasks and tasks.resolve(), scale=scale)
     _print(run_study(name, plan, work.resolve(), out, only=only, jobs=jobs).table(), as_json)
 
 

@@ -74,7 +74,7 @@ def divergence(z_mV: Tensor, topk_ids_mK: Tensor, topk_logits_mK: Tensor) -> tup
 
 def confidence_bins(confidence_m: Tensor, correct_m: Tensor) -> NDArray[np.float64]:
     """[3 · BINS] of each bin the positions, the sum of their confidences, and the number of right ones."""
-    confidence = confidence_m.cpu().double().numpy()
+    confidence = np.nan_to_num(confidence_m.cpu().double().numpy())  # of logits that are not finite: no confidence
     bin_m = np.minimum((confidence * BINS).astype(np.int64), BINS - 1)
     weights = (None, confidence, correct_m.cpu().double().numpy())
     return np.concatenate([np.bincount(bin_m, weight, minlength=BINS) for weight in weights]).astype(np.float64)

@@ -1,13 +1,15 @@
 """`study NAME`: one of the paper's claims, or a question beside them, at a small scale; cell by cell, resumable at any moment."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
 from data.atomic import clear_partial
 from data.lock import exclusive
+from data.storage_faults import storage_fault
 from data.table import Column, Table
 from student.studies import beginnings, convergence, lean, students, tail, teachers, vocabulary
 from student.studies.cells import Cell, Values, keep, kept, minutes_of, processor_of
@@ -28,6 +30,9 @@ STUDIES: Mapping[str, ModuleType] = {
 }
 
 
+RESULTS = ("result.json", "README.md", "plot.svg")
+
+
 @dataclass(frozen=True, kw_only=True)
 class StudyResult:
     """What a call of `study` left."""
@@ -39,7 +44,7 @@ class StudyResult:
     outcome: Outcome
 
     def table(self) -> Table:
-        """The last of the study's tables with its findings, and where the rest is."""
+        """The first of the study's tables with its findings, and where the others are."""
         first = self.outcome.tables[0] if self.outcome.tables else Table(title=self.outcome.title, columns=[Column("")])
         missing = self.cells - self.present
         return Table(
@@ -62,7 +67,7 @@ def study(
     only   texts: only cells whose name has one of them at the beginning of a word
     jobs   steps that run at once; None: see `default_jobs`
 
-    Raises InputError for text or task files that are missing, a work folder of another text or scale, and a command that failed.
+    Raises InputError for text or task files that are missing, a work folder or results of another text or scale, and a command that failed.
     """
     module = STUDIES[name]
     build: Callable[[Plan], list[Cell]] = module.cells
@@ -73,32 +78,51 @@ def study(
         raise InputError(
             f"--only {', '.join(only)}: found no such cell; the study {name} has {', '.join(cell.name for cell in cells)}"
         )
-    with exclusive(work / "study", "runs a study in this work folder"):
+    with _storage(work), exclusive(work / "study", "runs a study in this work folder"), exclusive(folder, "writes this study"):
         (folder / "cells").mkdir(parents=True, exist_ok=True)
-        for file in ("result.json", "README.md", "plot.svg"):
-            clear_partial(folder / file)
+        for file in [*(folder / name for name in RESULTS), *(cell.file(folder) for cell in cells)]:
+            clear_partial(file)
         missing: dict[str, Cell] = {cell.step.name: cell for cell in wanted if kept(cell, folder) is None}
 
         def done(step: Step) -> None:
             keep(missing[step.name], work, folder)
-            _conclude(name, cells, folder, conclude)
+            _conclude(name, plan, cells, folder, conclude)
 
         run_steps([cell.step for cell in missing.values()], work, jobs or default_jobs(), done=done, progress=progress)
-        outcome = _conclude(name, cells, folder, conclude)
-    present = sum(kept(cell, folder) is not None for cell in cells)
+        outcome = _conclude(name, plan, cells, folder, conclude)
+        present = sum(kept(cell, folder) is not None for cell in cells)
     return StudyResult(name=name, out=folder, cells=len(cells), present=present, outcome=outcome)
 
 
-def _conclude(name: str, cells: Sequence[Cell], folder: Path, conclude: Callable[[Mapping[str, Values]], Outcome]) -> Outcome:
+@contextmanager
+def _storage(folder: Path) -> Iterator[None]:
+    """A file where a folder should be, or a disk that takes nothing, as a user's mistake in one line."""
+    try:
+        yield
+    except OSError as error:
+        raise storage_fault(error.filename or folder, error, local=True) or error from None
+
+
+def _conclude(
+    name: str, plan: Plan, cells: Sequence[Cell], folder: Path, conclude: Callable[[Mapping[str, Values]], Outcome]
+) -> Outcome:
     """Write the outcome of the cells that are there."""
     found = {cell.name: values for cell in cells if (values := kept(cell, folder)) is not None}
-    outcome = conclude(found)
+    try:
+        outcome = conclude(found)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(
+            f"{folder / 'cells'}: holds values that are not as this program writes them ({error!r}): remove the file, or the folder"
+        ) from None
     present = [cell for cell in cells if cell.name in found]
-    minutes = sum(minutes_of(cell, folder) for cell in present)
     processors = sorted({processor_of(cell, folder) for cell in present})
+    scale = "" if plan.scale == 1 else f" --scale {plan.scale:g}"
     notes = [
-        f"`mergedistill study {name} --text TEXT --tasks TASKS --work WORK`: {len(found)} of {len(cells)} cells, {minutes:.0f} minutes of "
-        f"processes (several at once) on {', '.join(processors)}. Each cell: `cells/`."
+        f"`mergedistill study {name} --text TEXT --tasks TASKS --work WORK{scale}`: {len(found)} of {len(cells)} cells; "
+        f"{minutes_of(present, folder):.0f} minutes of processes, several at once, on {', '.join(processors) or 'no processor yet'}: "
+        "corpora, teachers and caches that other studies use too are counted. Each cell: `cells/`."
     ]
     write_outcome(name, outcome, folder, notes)
     return outcome

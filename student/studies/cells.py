@@ -1,7 +1,8 @@
 """Cells of a study: one model, or its scores, with one seed. Each leaves a small JSON file, and is never computed again."""
 
 import json
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -13,8 +14,10 @@ from data.processor import processor_name
 from data.state_file import read_state_file
 from student.heldout import FILE as HELDOUT_FILE
 from student.heldout import mean_of_languages
-from student.studies.step import Step, before, output_of, seconds_of
+from student.studies.step import Step, before, seconds_of
 from student.training.metrics import read_rows
+from vocab.errors import InputError
+from vocab.notices import say_once
 
 VERSION = 1  # of the files
 Values: TypeAlias = dict[str, Any]
@@ -41,9 +44,21 @@ def kept(cell: Cell, out: Path) -> Values | None:
     file = cell.file(out)
     if not file.is_file():
         return None
-    content = read_state_file(file)
-    same = content.get("version") == VERSION and content.get("identity") == cell.step.identity
-    return content["values"] if same else None
+    try:
+        content = read_state_file(file)
+    except InputError as error:
+        say_once(f"{file}: is computed again ({error})")
+        return None
+    shape = {"version": int, "identity": str, "values": dict, "seconds": dict, "processor": str}
+    if any(not isinstance(content.get(name), kind) for name, kind in shape.items()) or content["version"] != VERSION:
+        say_once(f"{file}: is not as this program writes it: the cell is computed again")
+        return None
+    if content["identity"] != cell.step.identity:
+        raise InputError(
+            f"{file}: is of another text, scale or study; expected those of this call: give another --out, or remove {out}"
+        )
+    values: Values = content["values"]
+    return values
 
 
 def keep(cell: Cell, work: Path, out: Path) -> Values:
@@ -55,20 +70,19 @@ def keep(cell: Cell, work: Path, out: Path) -> Values:
         "identity": cell.step.identity,
         "values": values,
         # What follows differs from run to run. Seconds are those of a process, loading of libraries included.
-        "seconds": {
-            step.name: seconds_of(work, step)
-            for step in before(cell.step)
-            if step.commands[0][0] in ("pretrain", "train", "evaluate")
-        },
+        "seconds": {step.name: seconds_of(work, step) for step in before(cell.step)},
         "processor": processor_name(),
     }
     write_text(cell.file(out), json.dumps(content, indent=1, ensure_ascii=False) + "\n")
     return values
 
 
-def minutes_of(cell: Cell, out: Path) -> float:
-    """The minutes of the cell's own step."""
-    return float(read_state_file(cell.file(out))["seconds"][cell.step.name]) / 60
+def minutes_of(cells: Sequence[Cell], out: Path) -> float:
+    """The minutes of all steps that these cells rest on, each once."""
+    seconds: dict[str, float] = {}
+    for cell in cells:
+        seconds |= read_state_file(cell.file(out))["seconds"]
+    return sum(seconds.values()) / 60
 
 
 def processor_of(cell: Cell, out: Path) -> str:
@@ -78,8 +92,10 @@ def processor_of(cell: Cell, out: Path) -> str:
 
 def teacher_values(work: Path, step: Step) -> Values:
     """Of a small teacher: its loss and accuracy on training text, steps, tokens, pieces."""
-    facts: Values = json.loads(output_of(work, step).read_text(encoding="utf-8"))["facts"]
-    return {name: facts[name] for name in ("loss", "accuracy", "steps", "tokens", "vocab_size")}
+    folder = work / argument(step, "--out")
+    last = read_rows(folder)[-1]
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    return {**{name: last[name] for name in ("loss", "accuracy", "step", "tokens")}, "vocab_size": config["vocab_size"]}
 
 
 def student_values(work: Path, step: Step) -> Values:
@@ -125,5 +141,4 @@ def argument(step: Step, option: str) -> str:
 def mean_of(values: Values, name: str) -> float:
     """The mean over languages of a field of a student's held-out scores, as "student_loss"."""
     found = mean_of_languages([(row["language"], row[name]) for row in values["heldout"]])
-    assert found is not None
-    return found
+    return math.nan if found is None else found

@@ -1,14 +1,13 @@
 """What a study shows: its question, tables, a plot, what follows, and what it cannot say; as JSON, and as a README for people."""
 
 import json
-import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from data.atomic import write_text
-from data.table import UNKNOWN, Table
+from data.table import Table
 from student.studies.cells import VERSION
 
 
@@ -35,7 +34,9 @@ def write_outcome(name: str, outcome: Outcome, out: Path, notes: Sequence[str]) 
         "limits": list(outcome.limits),
     }
     write_text(out / "result.json", json.dumps(content, indent=1, ensure_ascii=False) + "\n")
-    if outcome.plot is not None:
+    if outcome.plot is None:
+        (out / "plot.svg").unlink(missing_ok=True)
+    else:
         write_text(out / "plot.svg", outcome.plot)
     write_text(out / "README.md", _readme(name, outcome, notes))
 
@@ -61,11 +62,3 @@ def _readme(name: str, outcome: Outcome, notes: Sequence[str]) -> str:
     lines += ["**What follows**", "", *(f"- {finding}" for finding in outcome.findings), ""]
     lines += ["**What it cannot say**", "", *(f"- {limit}" for limit in outcome.limits), "", *notes]
     return "\n".join(lines).rstrip() + "\n"
-
-
-def spread(values: Sequence[float], form: str = ".2f", *, sign: bool = False) -> str:
-    """The mean of some values, and their standard deviation if there are several, as "93.99 ± 0.10"."""
-    if not values:
-        return UNKNOWN
-    mean = format(statistics.fmean(values), ("+z" if sign else "z") + form)
-    return f"{mean} ± {statistics.stdev(values):{form}}" if len(values) > 1 else mean

@@ -13,60 +13,21 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from data.storage import require_files
+from student.studies.catalogue import (
+    FINE_TUNING_RATE,
+    TASKS,
+    TEACHERS,
+    TOKENS,
+    WIDTH,
+    named_teacher,
+    task_file,
+    teacher_folder,
+    text_files,
+)
 from student.studies.step import Step
-from vocab.errors import InputError
 
-LANGUAGES = ("ar", "de", "en", "zh")
 HELDOUT = 5  # percent of the students' articles
 Settings: TypeAlias = Mapping[str, str | int | float]  # keys of the recipe
-
-
-@dataclass(frozen=True, kw_only=True)
-class TeacherKind:
-    """A teacher of the studies: RoFormer, WordPiece, gold labels."""
-
-    languages: tuple[str, ...]
-    vocab_size: int
-    layers: int
-    steps: int  # of TOKENS tokens
-
-
-TOKENS = 4096  # of an optimizer step, padding included
-WIDTH = 128
-# Four teachers of one language; a broad one of all languages with few pieces for each, as mBERT; a specialist of two, as MuRIL.
-TEACHERS = {
-    **{language: TeacherKind(languages=(language,), vocab_size=8000, layers=2, steps=3800) for language in LANGUAGES},
-    "broad": TeacherKind(languages=LANGUAGES, vocab_size=8000, layers=4, steps=5000),
-    "specialist": TeacherKind(languages=("ar", "zh"), vocab_size=12_000, layers=2, steps=4600),
-}
-
-
-@dataclass(frozen=True, kw_only=True)
-class TaskFiles:
-    """The files of one task in one language, as patterns below the folder of tasks."""
-
-    train: tuple[str, ...]  # none: only for zero-shot
-    test: tuple[str, ...]
-    epochs: float
-
-
-# Universal Dependencies for udpos; PAN-X and WikiANN for ner. Small training sets have more epochs.
-TASKS: Mapping[str, Mapping[str, TaskFiles]] = {
-    "udpos": {
-        "ar": TaskFiles(train=(), test=("ud/ar_pud-ud-test*",), epochs=0),
-        "de": TaskFiles(train=("ud/de_gsd-ud-dev*", "ud/de_lit-ud-test*"), test=("ud/de_gsd-ud-test*",), epochs=4),
-        "en": TaskFiles(train=("ud/en_ewt-ud-train*",), test=("ud/en_ewt-ud-test*",), epochs=2),
-        "zh": TaskFiles(train=("ud/zh_gsdsimp-ud-dev*",), test=("ud/zh_gsdsimp-ud-test*",), epochs=12),
-    },
-    "ner": {
-        "ar": TaskFiles(train=("ner/panx/train-ar*",), test=("ner/panx/dev-ar*",), epochs=0.5),
-        "de": TaskFiles(train=("ner/panx/train-de*",), test=("ner/wikiann-labelled-test/de.test*",), epochs=0.5),
-        "en": TaskFiles(train=("ner/panx/train-en*",), test=("ner/wikiann-labelled-test/en.test*",), epochs=0.5),
-        "zh": TaskFiles(train=("ner/panx/train-zh*",), test=("ner/panx/dev-zh*",), epochs=0.5),
-    },
-}
-FINE_TUNING_RATE = "1e-3"  # XTREME's 2e-5 is for models of 100 million parameters
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +46,7 @@ class Plan:
     """The steps over one text and one set of tasks."""
 
     text: Path  # FOLDER/LANG/*: dumps, WikiExtractor output, or what else `prepare` reads
-    tasks: Path  # patterns of TASKS below it
+    tasks: Path | None  # patterns of TASKS below it; None: only for studies without tasks
     scale: float = 1.0
 
     @cached_property
@@ -167,12 +128,13 @@ class Plan:
             ("validate", f"{store or f'runs/{run}'}/predictions", "--vocab", f"runs/{run}/vocab"),
             ("vocab", *common, "--report"),
             needs=(
-                *(self.teacher(*_named_teacher(Path(teacher["model"]).name)) for teacher in content["teachers"]),
+                *(self.teacher(*named_teacher(teacher["model"])) for teacher in content["teachers"]),
                 *(self.corpus(language) for language in content["corpora"]),
                 *(self.part(language, percent) for language in content["corpora"] if percent != 100),
                 *first,
             ),
             files={f"{name}.toml": text},
+            holds="" if store is None else str(store),  # a second launch of predict is refused, even if it finds nothing to do
         )
 
     def _common(self, run: str, name: str, settings: Settings | None) -> list[str]:
@@ -209,10 +171,14 @@ class Plan:
         *,
         test: Sequence[str] = (),
         tokens: str | None = None,
+        route: Mapping[str, str] | None = None,
         seeds: int,
         after: Step,
     ) -> Step:
-        """A model's scores after fine-tuning in one language, tested in it, or zero-shot in `test`."""
+        """A model's scores after fine-tuning in one language, tested in it, or zero-shot in `test`.
+
+        tokens, route  how a student reads; language → the teacher whose tokenizer reads it
+        """
         found = TASKS[task]
         tested = [*test] or [language]
         inputs: dict[str, Path] = {}
@@ -220,17 +186,18 @@ class Plan:
         for part, languages in (("train", [language]), ("test", tested)):
             for one in languages:
                 for pattern in getattr(found[one], part):
-                    for file in task_files(self.tasks, pattern):
-                        place = f"tasks/{file.relative_to(self.tasks)}"
-                        inputs[place] = file
-                        options += [f"--{part}", f"{one}={place}"]
+                    file = task_file(self.tasks, pattern)
+                    place = f"tasks/{Path(pattern).parent}/{file.name}"
+                    inputs[place] = file
+                    options += [f"--{part}", f"{one}={place}"]
+        routes = [part for one, teacher in (route or {}).items() if one in tested for part in ("--route", f"{one}={teacher}")]
         words = [task, model, language, *(["zero-shot"] if test else []), *([tokens] if tokens else []), f"{seeds}x"]
         name = " ".join(words)
         return self._step(
             name,
             (
                 *("evaluate", task, "--model", model, *options, "--protocol", "zero-shot" if test else "in-language"),
-                *(("--tokens", tokens) if tokens else ()),
+                *(("--tokens", tokens, *routes) if tokens else ()),
                 *("--seeds", str(seeds), "--learning-rate", FINE_TUNING_RATE, "--epochs", f"{found[language].epochs:g}"),
                 *("--keep", "last", "--out", f"scores/{name.replace(' ', '_').replace('/', '_')}", "--json"),
             ),
@@ -242,27 +209,6 @@ class Plan:
 def sets(settings: Settings) -> list[str]:
     """Settings as options."""
     return [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
-
-
-def teacher_folder(name: str, percent: int = 100) -> str:
-    """Where a teacher is, in the work folder."""
-    return f"teachers/{name}" if percent == 100 else f"teachers/{name}-{percent}"
-
-
-def text_files(text: Path, language: str) -> list[Path]:
-    """The files of a language, in the order of their names. Raises InputError for fewer than two."""
-    found = sorted(file for file in (text / language).glob("*") if file.is_file() and not file.name.startswith("."))
-    if len(found) < 2:
-        raise InputError(
-            f"{text / language}: found {len(found)} files; expected two or more with the text of {language} (dumps, WikiExtractor "
-            "output, Parquet), some for teachers and others for students: see --text"
-        )
-    return found
-
-
-def task_files(tasks: Path, pattern: str) -> list[Path]:
-    """The files of a pattern below the folder of tasks. Raises InputError if there is none."""
-    return [Path(found) for found in require_files(str(tasks / pattern), "task files (see --tasks)")]
 
 
 @cache
@@ -281,9 +227,3 @@ def recipe_file(name: str, variant: Variant) -> tuple[str, str]:
         name = f"{name}-text{variant.text}"
         text = re.sub(r'"corpora/(\w+)/students/\*', rf'"corpora/\1/students-{variant.text}/heldout/*', text)
     return name, text
-
-
-def _named_teacher(folder: str) -> tuple[str, int]:
-    """(name, percent of its steps) of a teacher's folder, as "en" or "en-50"."""
-    name, _, percent = folder.partition("-")
-    return name, int(percent or 100)

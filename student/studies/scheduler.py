@@ -1,6 +1,7 @@
 """The order of steps: each after those that it needs, several at once, each in a process of its own."""
 
 import os
+import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
@@ -21,7 +22,7 @@ def default_jobs() -> int:
 def run_steps(steps: Sequence[Step], work: Path, jobs: int, *, done: Callable[[Step], None], progress: bool = True) -> None:
     """Run the steps and all that they need, as far as they are not done. `done` is called for each of `steps` when it is.
 
-    After a failure no other step begins; those that run end first. Raises InputError for the first failure.
+    After a failure no other step begins; those that run end first, and count. Raises InputError for the first failure.
     """
     end_orphans(work)
     needed = list({step.name: step for wanted in steps for step in before(wanted)}.values())
@@ -40,18 +41,31 @@ def run_steps(steps: Sequence[Step], work: Path, jobs: int, *, done: Callable[[S
     threads = str(max(1, _cores() // jobs))
     environment = {"OMP_NUM_THREADS": threads, "OMP_WAIT_POLICY": "passive", "TOKENIZERS_PARALLELISM": "false"}
     running: dict[Future[None], Step] = {}
+    failure: BaseException | None = None
     with progress_bar(len(needed), "study", "steps", initial=len(finished), show=progress) as bar, ThreadPoolExecutor(jobs) as pool:
-        while waiting or running:
-            ready = [step for step in waiting if all(need.name in finished for need in step.needs)]
-            for step in ready[: jobs - len(running)]:
-                running[pool.submit(run_step, work, step, environment)] = step
-                waiting.remove(step)
+        while running or (waiting and failure is None):
+            for step in [] if failure else _ready(waiting, finished):
+                held = {one.holds for one in running.values() if one.holds}
+                if len(running) < jobs and step.holds not in held:
+                    running[pool.submit(run_step, work, step, environment)] = step
+                    waiting.remove(step)
             bar.set_postfix_str(", ".join(step.name for step in running.values()), refresh=False)
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 step = running.pop(future)
-                future.result()
-                end(step)
-                bar.update(1)
+                if (error := future.exception()) is None:
+                    end(step)
+                    bar.update(1)
+                elif failure is None:
+                    failure = error
+                    if running:
+                        print(f"'{step.name}' failed; what still runs ends first", file=sys.stderr, flush=True)
+    if failure is not None:
+        raise failure
+
+
+def _ready(waiting: Sequence[Step], finished: set[str]) -> list[Step]:
+    """The steps whose needs are done, in their order."""
+    return [step for step in waiting if all(need.name in finished for need in step.needs)]
 
 
 def _cores() -> int:

@@ -38,6 +38,7 @@ class Step:
     commands: tuple[tuple[str, ...], ...]  # arguments of `mergedistill`
     needs: tuple["Step", ...] = ()
     inputs: Mapping[str, Path] = field(default_factory=dict)  # path in the work folder → a file from outside, to which it links
+    holds: str = ""  # what only one step at a time may write, beside its own folders
     files: Mapping[str, str] = field(default_factory=dict)  # path in the work folder → the TOML that is written there
 
     @cached_property
@@ -84,10 +85,32 @@ def is_done(work: Path, step: Step) -> bool:
         return False
     if read_state_file(file).get("identity") != step.identity:
         raise InputError(
-            f"{work}: holds '{step.name}' of another text, scale or version; expected those of this call: give another --work, "
-            f"or remove {file} and what the step made"
+            f"{work}: holds '{step.name}' of another text, scale or study; expected those of this call: give another --work, "
+            f"or remove {file.with_suffix('.*')} and what the step made"
         )
     return True
+
+
+def _begin(work: Path, step: Step) -> None:
+    """Note which step begins, so that what it leaves when it is killed is never taken for that of another text or scale."""
+    file = work / "steps" / f"{step.slug}.begun"
+    if file.is_file() and file.read_text(encoding="utf-8") != step.identity:
+        raise InputError(
+            f"{work}: '{step.name}' was begun with another text, scale or study; expected those of this call: give another --work, "
+            f"or remove {file.with_suffix('.*')} and what the step made"
+        )
+    if not file.is_file():
+        _clear(work, step)
+        write_text(file, step.identity)
+
+
+def _clear(work: Path, step: Step) -> None:
+    """Remove what no step of this work folder is known to have made: commands would take it for their own."""
+    for command in step.commands:
+        if command[0] == "pretrain":
+            out = work / command[command.index("--out") + 1]
+            for folder in (out, out.with_name(f".{out.name}.work")):
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def seconds_of(work: Path, step: Step) -> float:
@@ -111,6 +134,7 @@ def run_step(work: Path, step: Step, environment: Mapping[str, str]) -> None:
     Raises InputError with the last line of a command that failed.
     """
     (work / "steps").mkdir(parents=True, exist_ok=True)
+    _begin(work, step)
     for name, source in step.inputs.items():
         _link(work / name, source)
     for name, text in step.files.items():
@@ -149,9 +173,11 @@ def end_orphans(work: Path) -> None:
     for process in psutil.process_iter():
         with suppress(psutil.Error):
             if process.pid not in own and process.cmdline()[1:4] == [*_PROGRAM] and Path(process.cwd()) == work.resolve():
-                for one in [*process.children(recursive=True), process]:
-                    one.kill()
-                process.wait(timeout=10)
+                family = [*process.children(recursive=True), process]
+                for one in family:
+                    with suppress(psutil.NoSuchProcess):
+                        one.kill()
+                psutil.wait_procs(family, timeout=10)
 
 
 def resumed(work: Path, command: tuple[str, ...]) -> list[str] | None:
@@ -171,8 +197,8 @@ def resumed(work: Path, command: tuple[str, ...]) -> list[str] | None:
 
 def _link(place: Path, source: Path) -> None:
     place.parent.mkdir(parents=True, exist_ok=True)
-    if not place.exists():
-        place.unlink(missing_ok=True)  # a link to a file that is gone
+    if place.resolve() != source.resolve():  # none, or one that another call made
+        place.unlink(missing_ok=True)
         place.symlink_to(source.resolve())
 
 

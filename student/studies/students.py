@@ -1,24 +1,24 @@
 """Study students: the small twins of the paper's nine students, on held-out text, tags and entities, against their teachers."""
 
-import statistics
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from data.table import Column, Table, Value
 from student.studies import plots
-from student.studies.cells import Cell, Values, mean_of, student_values, task_values, teacher_values
-from student.studies.outcome import Outcome, spread
-from student.studies.plan import LANGUAGES, TASKS, TEACHERS, Plan, Settings, ready_recipe, teacher_folder
+from student.studies.catalogue import LANGUAGES, TASKS, TEACHERS, teacher_folder
+from student.studies.cells import Cell, Values, student_values, task_values, teacher_values
+from student.studies.deviations import mean_score, rdt, scores_of, spread, teachers_of
+from student.studies.outcome import Outcome
+from student.studies.plan import Plan, Settings, ready_recipe
 from student.studies.step import Step
-from student.tasks.deviation import deviation
 
 DISJOINT = ("similar-small", "dissimilar-small")
 OVERLAPPING = ("mbert-small", "muril-small", "both-all-small", "both-best-small", "sm1-small", "sm2-small")
-SAME = {"sm3-small": "muril-small"}  # the paper's names of one student
 BEST = "similar-small from its teachers"  # beside the paper's nine: what the project recommends
 GOLD = " gold alone"
 SEEDS = 3  # of the fine-tuning, for disjoint teachers; 1 for overlapping ones
-SPECIAL = ("ar", "zh")
+SPECIAL, OTHER = ("ar", "zh"), ("de", "en")  # languages of the specialist, and of the broad teacher alone
+ROUTE = dict.fromkeys(SPECIAL, "specialist")  # where both teachers label a language, students read with its pieces
 
 
 def cells(plan: Plan) -> list[Cell]:
@@ -37,7 +37,7 @@ def cells(plan: Plan) -> list[Cell]:
         step = plan.student(recipe, recipe, folder, settings)
         found.append(Cell(name=name, step=step, read=student_values))
         judged = _Judged(name, f"runs/{recipe}/{folder}", tuple(ready_recipe(recipe)["corpora"]), step)
-        found += _scores(plan, judged, zero_shot=recipe in OVERLAPPING, tokens="routed")
+        found += _scores(plan, judged, zero_shot=recipe in OVERLAPPING, tokens="routed", route=route_of(recipe))
     return found
 
 
@@ -50,7 +50,14 @@ class _Judged(NamedTuple):
     step: Step
 
 
-def _scores(plan: Plan, judged: _Judged, *, zero_shot: bool, tokens: str | None = None) -> Iterator[Cell]:
+def route_of(recipe: str) -> Mapping[str, str]:
+    """The teachers that read a recipe's students where the first one of a language would be the wrong one."""
+    return ROUTE if recipe.startswith("both-") else {}
+
+
+def _scores(
+    plan: Plan, judged: _Judged, *, zero_shot: bool, tokens: str | None = None, route: Mapping[str, str] | None = None
+) -> Iterator[Cell]:
     """A cell for each task and language. What English gives zero-shot includes English itself."""
     special = zero_shot or judged.name == "teacher specialist"
     for task, files in TASKS.items():
@@ -59,7 +66,14 @@ def _scores(plan: Plan, judged: _Judged, *, zero_shot: bool, tokens: str | None 
                 continue
             test = judged.languages if zero_shot and language == "en" else ()
             step = plan.scores(
-                judged.folder, task, language, test=test, tokens=tokens, seeds=1 if special else SEEDS, after=judged.step
+                judged.folder,
+                task,
+                language,
+                test=test,
+                tokens=tokens,
+                route=route,
+                seeds=1 if special else SEEDS,
+                after=judged.step,
             )
             yield Cell(name=f"{judged.name} {task} {language}", step=step, read=task_values)
 
@@ -81,105 +95,80 @@ def outcome(found: Mapping[str, Values]) -> Outcome:
         tables=tables,
         findings=_findings(found),
         limits=[
-            "Models of two layers after minutes of training; NER and tagging only. sm3-small is the same student as muril-small.",
-            f"{SEEDS} seeds of the fine-tuning for disjoint teachers and 1 for overlapping ones; one seed of the students.",
+            "Models of two layers after minutes of training; named entities and tagging only.",
+            "sm3-small is the same student as muril-small.",
+            f"{SEEDS} seeds of the fine-tuning for disjoint teachers and 1 for overlapping ones, one of the students: a difference of less "
+            "than about one point between overlapping ones means little.",
             "udpos has no training treebank of ar here: it has no in-language cell.",
+            "All students read as their teachers did (routed); the paper's seem to have read by longest match: see the study vocabulary.",
         ],
         plot=_plot(found),
     )
 
 
-def scores_of(found: Mapping[str, Values], name: str, task: str, language: str, *, source: str | None = None) -> list[float]:
-    """A model's scores in a language, one a seed, after fine-tuning in it, or in `source`; none if the cell is missing."""
-    values = found.get(f"{name} {task} {source or language}")
-    return [] if values is None else list(values["scores"].get(language, []))
+def _students() -> list[str]:
+    """All students of the study, in the order of the tables."""
+    return [*DISJOINT, *(f"{recipe}{GOLD}" for recipe in DISJOINT), BEST, *OVERLAPPING]
 
 
-def rdt(
-    found: Mapping[str, Values], name: str, teachers: Mapping[str, str], task: str, source: str | None = None
-) -> dict[str, float]:
-    """RDT by language, of means over seeds, against each language's teacher."""
-    result = {}
-    for language, teacher in teachers.items():
-        own, other = (scores_of(found, one, task, language, source=source) for one in (name, f"teacher {teacher}"))
-        if own and other:
-            result[language] = deviation(statistics.fmean(own), statistics.fmean(other))
-    return result
+def _recipe(name: str) -> str:
+    """The recipe of a student of the study."""
+    return "similar-small" if name == BEST else name.removesuffix(GOLD)
 
 
 def _disjoint(found: Mapping[str, Values]) -> Table:
     rows: list[list[Value]] = []
     for task in TASKS:
         teachers = [scores_of(found, f"teacher {language}", task, language) for language in LANGUAGES]
-        rows.append(["each language's teacher", task, *map(spread, teachers), "–"])
-        for name in (*DISJOINT, *(f"{recipe}{GOLD}" for recipe in DISJOINT), BEST):
-            deviations = rdt(found, name, {language: language for language in LANGUAGES}, task)
-            if deviations:
-                mean = f"{statistics.fmean(deviations.values()):+z.1f}"
-                rows.append([name, task, *(spread(scores_of(found, name, task, language)) for language in LANGUAGES), mean])
+        rows.append(["each language's teacher", task, *map(spread, teachers), None])
+        for name in _students()[: -len(OVERLAPPING)]:
+            scores = [scores_of(found, name, task, language) for language in LANGUAGES]
+            if any(scores):
+                rows.append([name, task, *map(spread, scores), rdt(found, name, _recipe(name), task)])
     return Table(
         title="Disjoint teachers, fine-tuned in each language (the paper's first table)",
-        columns=[Column("model"), Column("task"), Column("ar"), Column("de"), Column("en"), Column("zh"), Column("mean RDT %")],
+        columns=[Column("model"), Column("task"), *map(Column, LANGUAGES), Column("mean RDT %", "+z.1f")],
         rows=rows,
         notes=["udpos: accuracy of words; ner: F1 of entities (seqeval, lenient); ± over seeds of the fine-tuning."],
     )
 
 
 def _overlapping(found: Mapping[str, Values], task: str) -> Table:
-    rows: list[list[Value]] = []
-    for name in ("teacher broad", "teacher specialist", *OVERLAPPING):
-        row: list[Value] = [name]
-        for source in ("en", None):
-            for special in (True, False):
-                languages = [language for language in LANGUAGES if (language in SPECIAL) == special]
-                own = [
-                    statistics.fmean(scores)
-                    for language in languages
-                    if (scores := scores_of(found, name, task, language, source=source))
-                ]
-                row.append(statistics.fmean(own) if own and (task == "ner" or source or special is False or len(own)) else None)
-        heldout = found.get(name)
-        row.append(mean_of(heldout, "student_accuracy") if heldout and not name.startswith("teacher") else None)
-        rows.append(row)
+    trained = [[language for language in group if TASKS[task][language].train] for group in (SPECIAL, OTHER)]
+    rows: list[list[Value]] = [
+        [
+            name,
+            *(mean_score(found, name, task, group, source="en") for group in (SPECIAL, OTHER)),
+            *(mean_score(found, name, task, group) for group in trained),
+        ]
+        for name in ("teacher broad", "teacher specialist", *OVERLAPPING)
+    ]
+    columns = [
+        *(Column(f"from English: {' '.join(group)}", ".1f") for group in (SPECIAL, OTHER)),
+        *(Column(f"in-language: {' '.join(group)}", ".1f") for group in trained),
+    ]
     return Table(
-        title=f"Overlapping teachers, {task} (the paper's second table): means over ar, zh and over de, en",
-        columns=[
-            Column("model"),
-            Column("from English: ar, zh", ".1f"),
-            Column("from English: de, en", ".1f"),
-            Column("in-language: ar, zh", ".1f"),
-            Column("in-language: de, en", ".1f"),
-            Column("held-out accuracy", ".1%"),
-        ],
+        title=f"Overlapping teachers, {task} (the paper's second table): means over languages",
+        columns=[Column("model"), *columns],
         rows=rows,
-        notes=[
-            "The specialist knows no English, so that it has no zero-shot scores."
-            + (" in-language: zh alone, since ar has no training treebank." if task == "udpos" else "")
-        ],
+        notes=["The specialist knows no English, so that it has no zero-shot scores."],
     )
 
 
 def _tokens(found: Mapping[str, Values]) -> Table:
     rows: list[list[Value]] = []
-    for name in (*DISJOINT, *(f"{recipe}{GOLD}" for recipe in DISJOINT), BEST, *OVERLAPPING):
-        recipe = _recipe(name)
+    for name in _students():
         if (values := found.get(name)) is None:
             continue
-        teachers = [found.get(f"teacher {_folder_name(teacher['model'])}") for teacher in ready_recipe(recipe)["teachers"]]
-        seen = sum(teacher["tokens"] for teacher in teachers if teacher)
-        deviations = [*rdt(found, name, _teachers(recipe), "udpos").values(), *rdt(found, name, _teachers(recipe), "ner").values()]
-        rows.append(
-            [
-                name,
-                values["step"],
-                values["tokens"],
-                values["tokens"] / seen if seen else None,
-                statistics.fmean(deviations) if deviations else None,
-                values["mean_rdt"],
-            ]
-        )
+        names = {teacher for teachers in teachers_of(_recipe(name)).values() for teacher in teachers}
+        teachers = [found.get(f"teacher {teacher}") for teacher in names]
+        seen = sum(teacher["tokens"] for teacher in teachers if teacher) if all(teachers) else None
+        deviations = [rdt(found, name, _recipe(name), task) for task in TASKS]
+        means = [value for value in deviations if value is not None]
+        mean = sum(means) / len(means) if len(means) == len(deviations) else None
+        rows.append([name, values["step"], values["tokens"], values["tokens"] / seen if seen else None, mean, values["mean_rdt"]])
     return Table(
-        title="Tokens: the student's against its teachers', and its mean RDT",
+        title="Tokens: the student's against those of the teachers that label its text, and its mean RDT",
         columns=[
             Column("student"),
             Column("steps", ",d"),
@@ -189,41 +178,8 @@ def _tokens(found: Mapping[str, Values]) -> Table:
             Column("RDT of held-out accuracy %", "+z.1f"),
         ],
         rows=rows,
+        notes=["RDT of tags and entities: the mean of the two tasks' means over languages, in-language."],
     )
-
-
-def _folder_name(model: str) -> str:
-    return model.rpartition("/")[2]
-
-
-def _recipe(name: str) -> str:
-    """The recipe of a student of the study."""
-    return "similar-small" if name == BEST else name.removesuffix(GOLD)
-
-
-def _teachers(recipe: str) -> dict[str, str]:
-    """The first teacher of each language of a recipe that labels it."""
-    found: dict[str, str] = {}
-    for teacher in ready_recipe(recipe)["teachers"]:
-        for language in teacher["languages"]:
-            found.setdefault(language, _folder_name(teacher["model"]))
-    return found
-
-
-def _findings(found: Mapping[str, Values]) -> list[str]:
-    said = []
-    for name in (*DISJOINT, BEST):
-        recipe = _recipe(name)
-        deviations = {task: rdt(found, name, _teachers(recipe), task) for task in TASKS}
-        parts = [f"{statistics.fmean(own.values()):+.1f}% in {task}" for task, own in deviations.items() if own]
-        if parts:
-            said.append(f"{name}: mean RDT {' and '.join(parts)}; {_PAPER[recipe]}.")
-    for task in TASKS:
-        for one, other, what in _PAIRS:
-            scores = [_special(found, name, task) for name in (one, other)]
-            if scores[0] is not None and scores[1] is not None:
-                said.append(f"{task}, zero-shot on ar and zh, {one} against {other}: {scores[0] - scores[1]:+.1f} points; {what}.")
-    return said
 
 
 _PAPER = {
@@ -233,28 +189,33 @@ _PAPER = {
 _PAIRS = (
     ("sm2-small", "sm1-small", "what the union vocabulary is worth (the paper: +4.2)"),
     ("muril-small", "sm2-small", "what teacher labels are worth (the paper: nothing at the end, +2.9 after a fifth of the steps)"),
-    (
-        "mbert-small",
-        "sm1-small",
-        "all read as their teachers did (the paper: −14.3; its students seem to have read by longest match)",
-    ),
+    ("mbert-small", "sm1-small", "the labels of one teacher, and pieces of two (the paper: −14.3)"),
     ("both-all-small", "both-best-small", "rows of both teachers, or of the better one (the paper: −0.1)"),
 )
+_NOISE = 1.0  # points, for one seed: reference students of the paper that share a teacher differ as much
 
 
-def _special(found: Mapping[str, Values], name: str, task: str) -> float | None:
-    """The mean zero-shot score from English on the specialist's languages."""
-    scores = [scores_of(found, name, task, language, source="en") for language in SPECIAL]
-    return statistics.fmean(map(statistics.fmean, scores)) if all(scores) else None
+def _findings(found: Mapping[str, Values]) -> list[str]:
+    said = []
+    for name in _students()[: -len(OVERLAPPING)]:
+        deviations = {task: rdt(found, name, _recipe(name), task) for task in TASKS}
+        parts = [f"{mean:+.1f}% in {task}" for task, mean in deviations.items() if mean is not None]
+        if parts:
+            said.append(f"{name}: mean RDT {' and '.join(parts)}; {_PAPER[_recipe(name)]}.")
+    for task in TASKS:
+        for one, other, what in _PAIRS:
+            scores = [mean_score(found, name, task, SPECIAL, source="en") for name in (one, other)]
+            if scores[0] is not None and scores[1] is not None:
+                gap = scores[0] - scores[1]
+                noise = ", which one seed cannot tell from 0" if abs(gap) < _NOISE else ""
+                said.append(f"{task}, zero-shot on ar and zh, {one} against {other}: {gap:+.1f} points{noise}; {what}.")
+    return said
 
 
 def _plot(found: Mapping[str, Values]) -> str | None:
-    deviations = {
-        name: {task: own for task in TASKS if (own := rdt(found, name, _teachers(_recipe(name)), task))}
-        for name in (*DISJOINT, BEST, *OVERLAPPING)
-    }
-    shown = {name: own for name, own in deviations.items() if own}
+    deviations = {name: [rdt(found, name, _recipe(name), task) for task in TASKS] for name in _students()}
+    shown = {name: own for name, own in deviations.items() if any(value is not None for value in own)}
     if not shown:
         return None
-    series = {task: [statistics.fmean(own[task].values()) if task in own else None for own in shown.values()] for task in TASKS}
+    series = {task: [own[place] for own in shown.values()] for place, task in enumerate(TASKS)}
     return plots.bars([name.replace("-small", "") for name in shown], series, "mean RDT in-language, %")

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 
 from data.table import Column, Table, Value
 from student.studies import plots
+from student.studies.catalogue import TEACHERS
 from student.studies.cells import Cell, Values, teacher_values
 from student.studies.outcome import Outcome
-from student.studies.plan import TEACHERS, Plan
+from student.studies.plan import Plan
 
 
 def cells(plan: Plan) -> list[Cell]:
@@ -25,7 +26,7 @@ def outcome(found: Mapping[str, Values]) -> Outcome:
                     " ".join(kind.languages),
                     kind.layers,
                     values["vocab_size"],
-                    values["steps"],
+                    values["step"],
                     values["tokens"],
                     values["loss"],
                     values["accuracy"],

@@ -8,7 +8,9 @@ import click
 import pytest
 
 import cli
-from student.studies.plan import LANGUAGES, TASKS, Plan, Variant, recipe_file
+from data.recipe_file import load_recipe
+from student.studies.catalogue import LANGUAGES, TASKS, task_file
+from student.studies.plan import Plan, Variant, recipe_file
 from student.studies.step import Step, before
 from student.study import STUDIES
 from vocab.errors import InputError
@@ -73,6 +75,25 @@ def test_the_program_has_the_commands_and_their_options(plan: Plan) -> None:
             command.make_context(name, rest, resilient_parsing=False)
 
 
+def test_recipes_of_all_steps_accept_their_settings(plan: Plan, tmp_path: Path) -> None:
+    for step in all_steps(plan):
+        for name, text in step.files.items():
+            (tmp_path / name).write_text(text, encoding="utf-8")
+    for step in all_steps(plan):
+        for command in step.commands:
+            if command[0] in ("vocab", "predict", "train"):
+                load_recipe(tmp_path / command[1], [command[place + 1] for place, part in enumerate(command) if part == "--set"])
+
+
+def test_one_launch_at_a_time_writes_a_shared_store(plan: Plan) -> None:
+    caches = {step.name: step for step in all_steps(plan) if step.name.startswith("cache ")}
+    shared = {name for name, step in caches.items() if step.holds == "predictions-overlap"}
+    assert shared == {f"cache {name}-small" for name in ("both-all", "both-best", "mbert", "muril", "sm1", "sm2", "sm3")}
+    assert caches["cache similar-small"].holds == ""
+    for name in shared - {"cache both-all-small"}:
+        assert caches["cache both-all-small"] in before(caches[name])
+
+
 def test_text_is_cut_in_two(plan: Plan) -> None:
     teachers, students = plan.corpus("de").commands
     assert teachers[1:3] == ("text/de/0.txt", "text/de/1.txt")
@@ -103,4 +124,10 @@ def test_missing_files_are_named(plan: Plan, tmp_path: Path) -> None:
         Plan(text=tmp_path, tasks=plan.tasks).corpus("de")
     with pytest.raises(InputError, match=r"task files \(see --tasks\)"):
         STUDIES["students"].cells(Plan(text=plan.text, tasks=tmp_path))
-    assert set(TASKS["ner"]) == set(LANGUAGES)
+    with pytest.raises(InputError, match=r"this study needs --tasks FOLDER, with ner/panx/"):
+        STUDIES["students"].cells(Plan(text=plan.text, tasks=None))
+    (tmp_path / "ner/panx").mkdir(parents=True)
+    for name in ("train-de.tsv", "train-de.tsv.gz"):
+        (tmp_path / "ner/panx" / name).touch()
+    with pytest.raises(InputError, match=r"train-de.\*: found 2 files \(.*; expected one"):
+        task_file(tmp_path, TASKS["ner"]["de"].train[0])

@@ -62,8 +62,39 @@ def test_another_step_of_the_same_name_is_refused(tmp_path: Path) -> None:
     first, _ = steps(tmp_path)
     run_step(tmp_path, first, {})
     assert is_done(tmp_path, first)
-    with pytest.raises(InputError, match=r"holds 'first' of another text, scale or version.*give another --work"):
+    with pytest.raises(InputError, match=r"holds 'first' of another text, scale or study.*give another --work"):
         is_done(tmp_path, Step(name="first", commands=((*SCHEMA, "--json"),)))
+
+
+def test_what_another_text_began_is_not_taken(tmp_path: Path) -> None:
+    """A link to another file is replaced; a teacher that a killed step of another scale left is refused."""
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.txt").write_text(name, encoding="utf-8")
+        run_step(tmp_path / "work", Step(name=name, commands=(SCHEMA,), inputs={"in/a.txt": tmp_path / name / "a.txt"}), {})
+        assert (tmp_path / "work/in/a.txt").read_text() == name
+    mark(tmp_path / "work", Step(name="one", commands=(SCHEMA,))).unlink()
+    with pytest.raises(InputError, match=r"'one' was begun with another text, scale or study"):
+        run_step(tmp_path / "work", Step(name="one", commands=(SCHEMA,)), {})
+
+
+def test_a_teacher_that_no_step_began_is_removed(tmp_path: Path) -> None:
+    (tmp_path / "teachers/de").mkdir(parents=True)
+    (tmp_path / "teachers/de/model.safetensors").touch()
+    pretrain = ("pretrain", "nowhere/*.parquet", "--language", "de", "--out", "teachers/de")
+    with pytest.raises(InputError, match=r"'teacher de' failed with exit code 2: .*nowhere"):
+        run_step(tmp_path, Step(name="teacher de", commands=(pretrain,)), {})
+    assert not (tmp_path / "teachers/de/model.safetensors").exists()
+
+
+def test_two_steps_never_write_one_store_at_once_and_others_end_after_a_failure(tmp_path: Path) -> None:
+    wait = Step(name="slow", commands=((*SCHEMA,), (*SCHEMA,)), holds="store")
+    wrong = Step(name="wrong", commands=(("recipe", "nowhere.toml"),))
+    held = Step(name="held", commands=(SCHEMA,), holds="store")
+    ended: list[str] = []
+    with pytest.raises(InputError, match=r"'wrong' failed"):
+        run_steps([wait, held, wrong], tmp_path, 2, done=lambda step: ended.append(step.name), progress=False)
+    assert ended == ["slow"]  # it ran beside the one that failed; the one that needs the same store had not begun
 
 
 def test_a_failure_names_the_step_its_last_line_and_its_log(tmp_path: Path) -> None:

@@ -3,11 +3,13 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from data.atomic import write_text
 from student.studies import lean
 from student.studies.plan import Plan
 from student.studies.step import before, mark
@@ -74,3 +76,50 @@ def test_a_study_killed_twice_ends_as_one_that_was_not(text: Path, tmp_path: Pat
 def test_an_unknown_cell_is_named(text: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"--only nothing: found no such cell; the study resource-lean has 1 150 gold\+teacher, "):
         study("resource-lean", Plan(text=text, tasks=text), tmp_path / "work", tmp_path / "out", only=["nothing"])
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda text: text[: len(text) // 2], None),  # a cut file is computed again
+        (lambda text: text.replace('"values"', '"valeus"'), None),
+        (lambda text: text.replace('"version": 1', '"version": 0'), None),
+        (lambda text: text.replace('"identity": "', '"identity": "other'), r"is of another text, scale or study"),
+        (lambda text: text.replace('"student_loss"', '"loss"'), r"holds values that are not as this program writes them"),
+    ],
+)
+def test_damaged_cells(text: Path, tmp_path: Path, damage: Callable[[str], str], said: str | None) -> None:
+    """Whole cells are written by hand here, so that nothing is trained."""
+    plan = Plan(text=text, tasks=None)
+    cells = lean.cells(plan)
+    row = {"language": "de", "teacher": "mono-de", "student_loss": 5.0}
+    for cell in cells:
+        content = {
+            "version": 1,
+            "cell": cell.name,
+            "identity": cell.step.identity,
+            "values": {"heldout": [row], "mean_rdt": -1.0},
+            "seconds": {cell.step.name: 60.0},
+            "processor": "one",
+        }
+        write_text(cell.file(tmp_path / "out/resource-lean"), json.dumps(content))
+    whole = study("resource-lean", plan, tmp_path / "work", tmp_path / "out", only=["100"], progress=False)
+    assert whole.present == whole.cells == len(cells)
+    file = cells[0].file(tmp_path / "out/resource-lean")
+    file.write_text(damage(file.read_text()))
+    if said is None:
+        assert (
+            study("resource-lean", plan, tmp_path / "work", tmp_path / "out", only=["100"], progress=False).present
+            == len(cells) - 1
+        )
+    else:
+        with pytest.raises(InputError, match=said):
+            study("resource-lean", plan, tmp_path / "work", tmp_path / "out", only=["100"], progress=False)
+
+
+def test_places_that_cannot_hold_a_study(text: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    plan = Plan(text=text, tasks=None)
+    for work, out in ((tmp_path / "file/work", tmp_path / "out"), (tmp_path / "work", tmp_path / "file/out")):
+        with pytest.raises(InputError, match=r"file"):
+            study("resource-lean", plan, work, out, only=[CELL], progress=False)
