@@ -62,7 +62,7 @@ def outcome(found: Mapping[str, Values]) -> Outcome:
             rows.append(row)
     parts = (("loss", ".3f"), ("RDT %", "+z.1f"), ("RDT of tags %", "+z.1f"))
     columns = [Column("student begins"), *(Column(f"{part}, {name}", form) for name in LABELS.values() for part, form in parts)]
-    groups = [f"{way}\n{STRENGTHS[percent]}" for percent in STRENGTHS for way in WAYS]
+    groups = [f"{way}, teachers: {STRENGTHS[percent]}" for percent in STRENGTHS for way in WAYS]
     series = {
         name: [heldout.get((percent, way, labels)) for percent in STRENGTHS for way in WAYS] for labels, name in LABELS.items()
     }

@@ -1,6 +1,7 @@
 """The plots of studies: lines and bars, as SVG with text as text."""
 
 import io
+import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ _STYLE: Any = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
+    "axes.axisbelow": True,
     "grid.alpha": 0.3,
 }
 # Okabe and Ito's colours, which people with any kind of colour vision tell apart; each with a mark of its own.
@@ -29,7 +31,7 @@ def lines(series: Mapping[str, Sequence[tuple[float, Sequence[float]]]], x_label
         for place, (name, points) in enumerate(series.items()):
             xs = [x for x, _ in points]
             means = [sum(values) / len(values) for _, values in points]
-            errors = [_deviation(values) for _, values in points]
+            errors = [statistics.stdev(values) if len(values) > 1 else 0.0 for _, values in points]
             look: Any = {"color": _COLOURS[place % len(_COLOURS)], "marker": _MARKS[place % len(_MARKS)]}
             axes.errorbar(xs, means, yerr=errors, label=name, capsize=3, markersize=4, linewidth=1.3, **look)
         if log_x:
@@ -43,31 +45,25 @@ def lines(series: Mapping[str, Sequence[tuple[float, Sequence[float]]]], x_label
         return _svg(figure)
 
 
-def bars(groups: Sequence[str], series: Mapping[str, Sequence[float | None]], y_label: str) -> str:
-    """Bars in groups, one of each name in each group; None: no bar."""
+def bars(groups: Sequence[str], series: Mapping[str, Sequence[float | None]], label: str) -> str:
+    """Bars to the right and left in groups, one of each name in each group, the first group on top; None: no bar."""
     with rc_context(_STYLE):
-        figure = Figure(figsize=(6.4, 3.6), layout="constrained")
+        figure = Figure(figsize=(6.4, 1.0 + 0.22 * len(groups) * (1 + len(series))), layout="constrained")
         axes = figure.subplots()
         width = 0.8 / max(1, len(series))
         for place, (name, values) in enumerate(series.items()):
             at = [group + (place - (len(series) - 1) / 2) * width for group in range(len(groups))]
-            shown = [(x, value) for x, value in zip(at, values, strict=True) if value is not None]
-            axes.bar(
-                [x for x, _ in shown], [value for _, value in shown], width * 0.9, label=name, color=_COLOURS[place % len(_COLOURS)]
-            )
-        axes.axhline(0, color="#666666", linewidth=0.8)
-        axes.set_xticks(
-            range(len(groups)), groups, rotation=20 if len(groups) > 5 else 0, ha="right" if len(groups) > 5 else "center"
-        )
-        axes.set_ylabel(y_label)
+            shown = [(y, value) for y, value in zip(at, values, strict=True) if value is not None]
+            colour = _COLOURS[place % len(_COLOURS)]
+            axes.barh([y for y, _ in shown], [value for _, value in shown], width * 0.9, label=name, color=colour)
+        axes.axvline(0, color="#666666", linewidth=0.8)
+        axes.set_yticks(range(len(groups)), groups)
+        axes.invert_yaxis()
+        axes.grid(visible=False, axis="y")
+        axes.set_xlabel(label)
         if len(series) > 1:
-            axes.legend(frameon=False)
+            figure.legend(loc="outside upper right", ncols=len(series), frameon=False)
         return _svg(figure)
-
-
-def _deviation(values: Sequence[float]) -> float:
-    mean = sum(values) / len(values)
-    return float((sum((value - mean) ** 2 for value in values) / max(1, len(values) - 1)) ** 0.5)
 
 
 def _svg(figure: Figure) -> str:

@@ -185,6 +185,7 @@ def _tokens(found: Mapping[str, Values]) -> Table:
 _PAPER = {
     "similar-small": "the paper: −0.1 in UDPOS, +0.6 in NER",
     "dissimilar-small": "the paper: −1.1 in UDPOS, −0.2 in NER",
+    BEST: "the paper has no such student",
 }
 _PAIRS = (
     ("sm2-small", "sm1-small", "what the union vocabulary is worth (the paper: +4.2)"),
@@ -201,7 +202,8 @@ def _findings(found: Mapping[str, Values]) -> list[str]:
         deviations = {task: rdt(found, name, _recipe(name), task) for task in TASKS}
         parts = [f"{mean:+.1f}% in {task}" for task, mean in deviations.items() if mean is not None]
         if parts:
-            said.append(f"{name}: mean RDT {' and '.join(parts)}; {_PAPER[_recipe(name)]}.")
+            paper = "" if name.endswith(GOLD) else f"; {_PAPER[name]}"
+            said.append(f"{name}: mean RDT {' and '.join(parts)}{paper}.")
     for task in TASKS:
         for one, other, what in _PAIRS:
             scores = [mean_score(found, name, task, SPECIAL, source="en") for name in (one, other)]

@@ -115,4 +115,5 @@ def test_the_readme_has_the_two_commands_and_is_short() -> None:
     assert len(README.splitlines()) <= 180
     assert "@" not in "".join(blocks("console"))
     for path in ROOMS:
-        assert path.name != "README.md" or len(path.read_text(encoding="utf-8").splitlines()) <= 40, path
+        if path.name == "README.md" and path.parent.parent != ROOT / "data/studies":  # those are the results of studies
+            assert len(path.read_text(encoding="utf-8").splitlines()) <= 40, path
