@@ -69,7 +69,7 @@ def test_a_study_killed_twice_ends_as_one_that_was_not(text: Path, tmp_path: Pat
     assert again.present == 1
     assert not (tmp_path / "nothing/steps").exists()
     (text / "de/0.txt").write_text("another text", encoding="utf-8")
-    with pytest.raises(InputError, match=r"of another text, scale or version"):
+    with pytest.raises(InputError, match=r"of another text, scale or study"):
         study("resource-lean", Plan(text=text, tasks=text, scale=0.01), whole / "work", whole / "out", only=[CELL], progress=False)
 
 
