@@ -53,7 +53,7 @@ class StudyResult:
             rows=first.rows,
             notes=[*first.notes, *self.outcome.findings],
             result=f"{self.out / 'README.md'}: {self.present} of {self.cells} cells"
-            + (f"; {missing} are missing: give the command again without --only" if missing else ", the whole study"),
+            + (f"; missing: {missing}: give the command again without --only" if missing else ", the whole study"),
             facts={"study": self.name, "cells": self.cells, "present": self.present, "out": str(self.out)},
         )
 

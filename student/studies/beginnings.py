@@ -102,12 +102,12 @@ def _findings(deviations: Mapping[tuple[int, str, str], float], what: str) -> li
         pairs = {way: [deviations.get((percent, way, labels)) for labels in LABELS] for way in WAYS}
         gains = {way: both - gold for way, (both, gold) in pairs.items() if both is not None and gold is not None}
         if gains:
-            shown = ", ".join(f"{gain:+.1f} points ({way})" for way, gain in gains.items())
+            shown = ", ".join(f"{gain:+z.1f} points ({way})" for way, gain in gains.items())
             said.append(f"Teachers: {strength}. Their labels change the RDT {what} by {shown}.")
         own = {key: value for key, value in deviations.items() if key[0] == percent}
         if own:
             _, way, labels = max(own, key=lambda key: own[key])
             said.append(
-                f"Teachers: {strength}. The highest RDT {what}: {own[percent, way, labels]:+.1f}% ({way}, {LABELS[labels]})."
+                f"Teachers: {strength}. The highest RDT {what}: {own[percent, way, labels]:+z.1f}% ({way}, {LABELS[labels]})."
             )
     return said

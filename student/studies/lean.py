@@ -81,7 +81,7 @@ def _findings(rows: list[list[Value]]) -> list[str]:
         return []
     said = (
         "Teacher labels are worth, in points of mean RDT: "
-        + "; ".join(f"{gain:+.1f} at {text} and {steps} steps" for (text, steps), gain in gains.items())
+        + "; ".join(f"{gain:+z.1f} at {text} and {steps} steps" for (text, steps), gain in gains.items())
         + "."
     )
     best = max(gains, key=lambda key: gains[key])

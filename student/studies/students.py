@@ -200,7 +200,7 @@ def _findings(found: Mapping[str, Values]) -> list[str]:
     said = []
     for name in _students()[: -len(OVERLAPPING)]:
         deviations = {task: rdt(found, name, _recipe(name), task) for task in TASKS}
-        parts = [f"{mean:+.1f}% in {task}" for task, mean in deviations.items() if mean is not None]
+        parts = [f"{mean:+z.1f}% in {task}" for task, mean in deviations.items() if mean is not None]
         if parts:
             paper = "" if name.endswith(GOLD) else f"; {_PAPER[name]}"
             said.append(f"{name}: mean RDT {' and '.join(parts)}{paper}.")
@@ -210,7 +210,7 @@ def _findings(found: Mapping[str, Values]) -> list[str]:
             if scores[0] is not None and scores[1] is not None:
                 gap = scores[0] - scores[1]
                 noise = ", which one seed cannot tell from 0" if abs(gap) < _NOISE else ""
-                said.append(f"{task}, zero-shot on ar and zh, {one} against {other}: {gap:+.1f} points{noise}; {what}.")
+                said.append(f"{task}, zero-shot on ar and zh, {one} against {other}: {gap:+z.1f} points{noise}; {what}.")
     return said
 
 

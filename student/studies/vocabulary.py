@@ -111,8 +111,8 @@ def _findings(means: Mapping[tuple[str, str], list[float | None]], groups: Seque
                     gaps.append(union - routed)
             if len(gaps) == 2:
                 said.append(
-                    f"{name}, {task}: longest match over the union changes the score by {gaps[0]:+.1f} points on ar and zh and by "
-                    f"{gaps[1]:+.1f} on de and en, against routed tokens." + (_verdict(*gaps) if name == COLLAPSED else "")
+                    f"{name}, {task}: longest match over the union changes the score by {gaps[0]:+z.1f} points on ar and zh and by "
+                    f"{gaps[1]:+z.1f} on de and en, against routed tokens." + (_verdict(*gaps) if name == COLLAPSED else "")
                 )
     return said
 
