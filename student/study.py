@@ -12,7 +12,7 @@ from data.lock import exclusive
 from data.storage_faults import storage_fault
 from data.table import Column, Table
 from student.studies import beginnings, convergence, lean, students, tail, teachers, vocabulary
-from student.studies.cells import Cell, Values, keep, kept, minutes_of, processor_of
+from student.studies.cells import Cell, Values, keep, kept, minutes_of
 from student.studies.outcome import Outcome, write_outcome
 from student.studies.plan import Plan
 from student.studies.scheduler import default_jobs, run_steps
@@ -89,8 +89,7 @@ def study(
             _conclude(name, plan, cells, folder, conclude)
 
         run_steps([cell.step for cell in missing.values()], work, jobs or default_jobs(), done=done, progress=progress)
-        outcome = _conclude(name, plan, cells, folder, conclude)
-        present = sum(kept(cell, folder) is not None for cell in cells)
+        outcome, present = _conclude(name, plan, cells, folder, conclude)
     return StudyResult(name=name, out=folder, cells=len(cells), present=present, outcome=outcome)
 
 
@@ -105,24 +104,23 @@ def _storage(folder: Path) -> Iterator[None]:
 
 def _conclude(
     name: str, plan: Plan, cells: Sequence[Cell], folder: Path, conclude: Callable[[Mapping[str, Values]], Outcome]
-) -> Outcome:
-    """Write the outcome of the cells that are there."""
-    found = {cell.name: values for cell in cells if (values := kept(cell, folder)) is not None}
+) -> tuple[Outcome, int]:
+    """Write the outcome of the cells that are there; the outcome, and their number."""
+    found = {cell.name: result for cell in cells if (result := kept(cell, folder)) is not None}
     try:
-        outcome = conclude(found)
+        outcome = conclude({cell: result.values for cell, result in found.items()})
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(
             f"{folder / 'cells'}: holds values that are not as this program writes them ({error!r}): remove the file, or the folder"
         ) from None
-    present = [cell for cell in cells if cell.name in found]
-    processors = sorted({processor_of(cell, folder) for cell in present})
+    processors = sorted({result.processor for result in found.values()})
     scale = "" if plan.scale == 1 else f" --scale {plan.scale:g}"
     notes = [
         f"`mergedistill study {name} --text TEXT --tasks TASKS --work WORK{scale}`: {len(found)} of {len(cells)} cells; "
-        f"{minutes_of(present, folder):.0f} minutes of processes, several at once, on {', '.join(processors) or 'no processor yet'}: "
+        f"{minutes_of(found.values()):.0f} minutes of processes, several at once, on {', '.join(processors) or 'no processor yet'}: "
         "corpora, teachers and caches that other studies use too are counted. Each cell: `cells/`."
     ]
     write_outcome(name, outcome, folder, notes)
-    return outcome
+    return outcome, len(found)

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -39,7 +39,16 @@ class Cell:
         return out / "cells" / f"{self.step.slug}.json"
 
 
-def kept(cell: Cell, out: Path) -> Values | None:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Kept:
+    """The result of a cell, as its file has it."""
+
+    values: Values
+    seconds: Mapping[str, float]  # of the cell's step and of all steps before it
+    processor: str  # on which the cell was computed
+
+
+def kept(cell: Cell, out: Path) -> Kept | None:
     """The result of a cell that is there already, if its step is the same; else None."""
     file = cell.file(out)
     if not file.is_file():
@@ -57,37 +66,29 @@ def kept(cell: Cell, out: Path) -> Values | None:
         raise InputError(
             f"{file}: is of another text, scale or study; expected those of this call: give another --out, or remove {out}"
         )
-    values: Values = content["values"]
-    return values
+    return Kept(values=content["values"], seconds=content["seconds"], processor=content["processor"])
 
 
-def keep(cell: Cell, work: Path, out: Path) -> Values:
+def keep(cell: Cell, work: Path, out: Path) -> None:
     """Write the result of a finished cell."""
-    values = cell.read(work, cell.step)
     content = {
         "version": VERSION,
         "cell": cell.name,
         "identity": cell.step.identity,
-        "values": values,
+        "values": cell.read(work, cell.step),
         # What follows differs from run to run. Seconds are those of a process, loading of libraries included.
         "seconds": {step.name: seconds_of(work, step) for step in before(cell.step)},
         "processor": processor_name(),
     }
     write_text(cell.file(out), json.dumps(content, indent=1, ensure_ascii=False) + "\n")
-    return values
 
 
-def minutes_of(cells: Sequence[Cell], out: Path) -> float:
+def minutes_of(results: Iterable[Kept]) -> float:
     """The minutes of all steps that these cells rest on, each once."""
     seconds: dict[str, float] = {}
-    for cell in cells:
-        seconds |= read_state_file(cell.file(out))["seconds"]
+    for result in results:
+        seconds |= result.seconds
     return sum(seconds.values()) / 60
-
-
-def processor_of(cell: Cell, out: Path) -> str:
-    """The processor on which the cell was computed."""
-    return str(read_state_file(cell.file(out))["processor"])
 
 
 def teacher_values(work: Path, step: Step) -> Values:
