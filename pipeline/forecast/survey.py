@@ -20,13 +20,14 @@ from numpy.typing import NDArray
 
 from data.contract import ShardPath
 from data.examples import make_examples
+from data.flops import encoder_flops, head_flops
 from data.identity import Identity
 from data.run import Run
 from data.shards import ROW_GROUP_ROWS, leaf, read_shard, write_shard
 from data.storage import join
 from data.teacher_files import teacher_folder, teacher_vocabulary
 from pipeline.forecast.article_sample import Sample, draw_sample, list_row_groups
-from pipeline.forecast.flops import encoder_flops, head_flops, padding_flops
+from pipeline.forecast.flops import padding_flops
 from pipeline.teacher.label_unit import Labelled, label_unit
 from pipeline.teacher.loaded import LoadedTeacher, load_teacher
 from pipeline.teacher.model import batch_budget
@@ -49,7 +50,7 @@ class Survey:
     articles_read: int = 0  # of these, for the survey
     windows: float = 0.0
     masked_positions: float = 0.0
-    flops: float = 0.0  # of the model: see pipeline.forecast.flops
+    flops: float = 0.0  # of the model: see data.flops
     padding_flops: float = 0.0  # what the padding of the batches adds to the encoder's
     error: float = 0.0  # half of a 95% interval, relative: the widest of windows, masked positions and FLOPs
     bytes: float | None  # of shards; None: not measured, because there are no weights

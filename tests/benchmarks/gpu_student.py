@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from data.flops import encoder_flops, head_flops
 from data.recipe import Student, Train
-from pipeline.forecast.flops import encoder_flops, head_flops
 from student.hardware import compile_layers, open_accelerator
 from student.model import count_parameters, new_student
 from student.training.batch import Batch

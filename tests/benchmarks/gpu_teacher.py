@@ -10,7 +10,7 @@ import torch
 from transformers import AutoModelForMaskedLM, BertConfig
 
 from data.examples import Example
-from pipeline.forecast.flops import encoder_flops, head_flops
+from data.flops import encoder_flops, head_flops
 from pipeline.teacher.model import TeacherModel, batch_budget
 from pipeline.teacher.windows import Windows, block_windows
 from tests.benchmarks.gpu_measure import (

@@ -14,13 +14,13 @@ from transformers import AutoConfig
 
 from cli import main
 from data.articles import read_articles
+from data.flops import encoder_flops, head_flops
 from data.recipe import Recipe
 from data.recipe_file import parse_recipe, save_recipe
 from data.run import Run
 from data.shards import leaf, list_shards, open_shard, read_shards, write_shard
 from pipeline.estimate import COLUMNS, estimate
 from pipeline.forecast.article_sample import DRAWS, PLACES
-from pipeline.forecast.flops import encoder_flops, head_flops
 from pipeline.predict import predict
 from pipeline.teacher.label_unit import Labelled, label_unit
 from pipeline.teacher.loaded import LoadedTeacher

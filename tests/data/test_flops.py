@@ -8,7 +8,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import AlbertConfig, AutoConfig, AutoModelForMaskedLM, BertConfig, DistilBertConfig, ElectraConfig, RoFormerConfig
 
-from pipeline.forecast.flops import encoder_flops, head_flops
+from data.flops import encoder_flops, head_flops
 
 SIZES: dict[str, Any] = {"num_hidden_layers": 3, "hidden_size": 64, "num_attention_heads": 4, "vocab_size": 200}
 
