@@ -1,5 +1,6 @@
 """Saves and loads masked LMs in the Hugging Face layout, without the progress bars of transformers."""
 
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +10,11 @@ from transformers import AutoConfig, AutoModelForMaskedLM
 from transformers.utils import logging
 
 from vocab.model_source import NO_CODE
+
+_OF_TOKENIZERS = (
+    *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
+    *("vocab.txt", "vocab.json", "merges.txt", "*.model"),
+)
 
 
 def save_model(model: Any, folder: Path, weights: Mapping[str, Any] | None = None) -> None:
@@ -26,6 +32,13 @@ def load_model(folder: Path) -> Any:
 def load_config(folder: Path) -> Any:
     """The configuration of a model's folder."""
     return AutoConfig.from_pretrained(folder, **NO_CODE)
+
+
+def copy_tokenizer(folder: Path, out: Path) -> None:
+    """Copy the files of a model folder that belong to its tokenizer, as they are."""
+    for pattern in _OF_TOKENIZERS:
+        for file in folder.glob(pattern):
+            shutil.copyfile(file, out / file.name)
 
 
 @contextmanager

@@ -43,6 +43,11 @@ def family(state: dict[str, Any], name: str) -> tuple[str, Canonical]:
     )
 
 
+def is_fallback_byte(token: str) -> bool:
+    """Whether a token is SentencePiece's way to write one byte, as "<0x0A>"."""
+    return _FALLBACK_BYTE.match(token) is not None
+
+
 def _wordpiece(token: str, prefix: str) -> Piece:
     if prefix and token.startswith(prefix) and len(token) > len(prefix):
         return Piece(token[len(prefix) :], False)

@@ -61,8 +61,10 @@ def student_tokenizer(union: Union, normaliser: Normaliser, max_length: int, kee
 
 
 def save_tokenizer(tokenizer: Any, folder: Path) -> None:
-    """Write a fast tokenizer so that transformers 4 opens it too: its class has the name PreTrainedTokenizerFast in both."""
+    """Write a fast tokenizer so that transformers 4 opens it too: with names of the class and of further special tokens that both know."""
     tokenizer.save_pretrained(folder)
     path = folder / "tokenizer_config.json"
     content = json.loads(path.read_text(encoding="utf-8")) | {"tokenizer_class": "PreTrainedTokenizerFast"}
+    if "extra_special_tokens" in content:
+        content["additional_special_tokens"] = content.pop("extra_special_tokens")
     path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

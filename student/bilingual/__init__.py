@@ -1,0 +1,1 @@
+"""BiStil: bilingual students of one multilingual model."""
