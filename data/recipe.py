@@ -1,11 +1,9 @@
 """The recipe: everything that a run depends on, as immutable tables. `data.recipe_file` reads and writes it as TOML."""
 
-import glob
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, PrivateAttr, model_validator
+from pydantic import Field, model_validator
 
 from data.recipe_sections import (
     Examples,
@@ -13,6 +11,7 @@ from data.recipe_sections import (
     Name,
     Precision,
     Predict,
+    RecipeFile,
     Section,
     Student,
     Teacher,
@@ -29,6 +28,7 @@ __all__ = [
     "Precision",
     "Predict",
     "Recipe",
+    "RecipeFile",
     "Section",
     "Student",
     "Teacher",
@@ -38,7 +38,7 @@ __all__ = [
 ]
 
 
-class Recipe(Section):
+class Recipe(RecipeFile):
     """Everything that a run depends on."""
 
     name: Name
@@ -51,7 +51,6 @@ class Recipe(Section):
     predict: Predict = Predict()
     student: Student = Student()
     train: Train = Train()
-    _folder: Path = PrivateAttr(default_factory=Path.cwd)
 
     @model_validator(mode="after")
     def _consistent(self) -> "Recipe":
@@ -102,20 +101,6 @@ class Recipe(Section):
     def student_seed(self) -> int:
         """The seed of the student: its first weights, its stream, its dropout."""
         return self.seed if self.train.seed is None else self.train.seed
-
-    @property
-    def folder(self) -> Path:
-        """The folder to which the recipe's relative paths are relative."""
-        return self._folder
-
-    def locate(self, path: str) -> str:
-        """A path of the recipe as an absolute path. A URI is not changed."""
-        return path if "://" in path else str(self._folder / Path(path).expanduser())
-
-    def locate_files(self, pattern: str) -> str:
-        """A glob of the recipe as an absolute one. Characters in the recipe's folder are not wildcards."""
-        folder = Path(glob.escape(str(self._folder)))
-        return pattern if "://" in pattern else str(folder / Path(pattern).expanduser())
 
     def teacher(self, name: str) -> Teacher:
         """The teacher with this name, or an InputError that lists the names."""

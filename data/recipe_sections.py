@@ -1,6 +1,8 @@
 """The tables of a recipe, each immutable and without unknown keys. `data.recipe` puts them together."""
 
+import glob
 import re
+from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
 from pydantic import (
@@ -9,6 +11,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PrivateAttr,
     StringConstraints,
     field_validator,
     model_validator,
@@ -40,6 +43,26 @@ class Section(BaseModel):
     """A table of the recipe: immutable, and without unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class RecipeFile(Section):
+    """A recipe: its relative paths are relative to its folder."""
+
+    _folder: Path = PrivateAttr(default_factory=Path.cwd)
+
+    @property
+    def folder(self) -> Path:
+        """The folder to which the recipe's relative paths are relative."""
+        return self._folder
+
+    def locate(self, path: str) -> str:
+        """A path of the recipe as an absolute path. A URI is not changed."""
+        return path if "://" in path else str(self._folder / Path(path).expanduser())
+
+    def locate_files(self, pattern: str) -> str:
+        """A glob of the recipe as an absolute one. Characters in the recipe's folder are not wildcards."""
+        folder = Path(glob.escape(str(self._folder)))
+        return pattern if "://" in pattern else str(folder / Path(pattern).expanduser())
 
 
 class Teacher(Section):

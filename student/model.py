@@ -21,7 +21,7 @@ POSITIONS = 512  # at least as many as BERT, so that a student trained on short 
 
 # Names of sizes that transformers' attribute_map does not translate.
 _OTHER_NAMES = {"intermediate_size": ("hidden_dim", "ffn_dim")}
-_DROPOUTS = (
+DROPOUTS = (
     "hidden_dropout_prob",
     "attention_probs_dropout_prob",
     "dropout",
@@ -78,7 +78,7 @@ def student_config(student: Student, *, vocab_size: int, max_length: int, roles:
         "cls_token_id": roles.cls,
         "sep_token_id": roles.sep,
         "mask_token_id": roles.mask,
-        **dict.fromkeys(_DROPOUTS, student.dropout),
+        **dict.fromkeys(DROPOUTS, student.dropout),
     }
     settings |= {name: value for name, value in optional.items() if hasattr(default, name)}
     try:

@@ -1,5 +1,6 @@
 """A teacher's layers in the student: every parameter that is not of the vocabulary, and every k-th layer of a deeper teacher."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -39,8 +40,10 @@ def refuse_other_shape(student: Any, teacher: Any, name: str) -> None:
 
 
 @torch.no_grad()
-def copy_layers(student: Any, teacher: Any, name: str) -> int:
+def copy_layers(student: Any, teacher: Any, name: str, layers: Sequence[int] | None = None) -> int:
     """Copy a teacher's parameters into a student of the same architecture, except those of the vocabulary; the number of layers.
+
+    layers: the teacher's layer for each of the student's; by default `chosen_layer`.
 
     Tables of positions may differ in length: the rows that both have are copied. Raises InputError for other architectures or shapes,
     if the depth of the student does not divide the teacher's, and if the layers would do other work than in the teacher (as layers
@@ -52,7 +55,7 @@ def copy_layers(student: Any, teacher: Any, name: str) -> int:
     vocabulary, state = vocabulary_parameters(student), teacher.state_dict()
     left = {key for key in state if key not in vocabulary_parameters(teacher)}
     if own and source:
-        chosen = [chosen_layer(index, deep, shallow) for index in range(shallow)]
+        chosen = [chosen_layer(index, deep, shallow) for index in range(shallow)] if layers is None else [*layers]
         _refuse_other_kinds(student.config, teacher.config, chosen, name)
         left -= {key for key in left if key.startswith(source) and int(key.removeprefix(source).partition(".")[0]) not in chosen}
     for key, parameter in student.state_dict().items():

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from data.bilingual_recipe import BilingualRecipe
 from data.contract import HELDOUT, PREDICTIONS
 from data.manifest import MANIFEST, read_manifest, summarise
 from data.recipe import Recipe
-from data.recipe_file import load_recipe, parse_recipe
+from data.recipe_file import load_any_recipe, parse_recipe
 from data.run import Run
 from data.shards import list_shards, read_shards
 from data.state_file import read_state_file
@@ -177,7 +178,13 @@ def _recipe(folder: Path, students: Sequence[StudentFiles]) -> Recipe | None:
     """The run's recipe: beside a student, in the run's folder, or in a manifest. A student's has paths that hold everywhere."""
     for place in (*(folder / student.name / "recipe.toml" for student in students), folder / "recipe.toml"):
         if place.is_file():
-            return load_recipe(place)
+            recipe = load_any_recipe(place)
+            if isinstance(recipe, BilingualRecipe):
+                raise InputError(
+                    f"{folder}: holds a bilingual student of `mergedistill distil`; expected a run of vocab, predict and train: its losses "
+                    f"are in {folder / 'student/metrics.jsonl'}, its scores are in the table of distil and in those of evaluate"
+                )
+            return recipe
     for split in (PREDICTIONS, HELDOUT):
         manifest = read_manifest(str(folder / split))
         if manifest is not None and "recipe" in manifest:

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
+from data.bilingual_recipe import Distillation
 from data.contract import HELDOUT, PREDICTIONS
 from data.recipe import Recipe
-from data.recipe_file import load_recipe
+from data.recipe_file import load_any_recipe, load_bilingual_recipe, load_recipe
 from data.run import Run
 from tests.support.paths import ROOT
 
@@ -39,9 +40,21 @@ def content(name: str, *without: str) -> dict[str, Any]:
 
 def test_every_student_of_the_paper_has_a_recipe_and_a_small_twin() -> None:
     names = {path.stem for path in FOLDER.glob("*.toml")}
-    assert names == {"demo", *(name + twin for name in (*DISJOINT, *OVERLAPPING) for twin in ("", "-small"))}
+    assert names - {"bistil", "bistil-small"} == {
+        "demo",
+        *(name + twin for name in (*DISJOINT, *OVERLAPPING) for twin in ("", "-small")),
+    }
     for name in names:
-        assert ready(name).name == name
+        assert load_any_recipe(FOLDER / f"{name}.toml").name == name
+
+
+def test_the_bilingual_recipe_has_the_values_of_the_paper() -> None:
+    recipe, small = (load_bilingual_recipe(FOLDER / f"{name}.toml") for name in ("bistil", "bistil-small"))
+    assert recipe.train.steps * recipe.train.batch_size * recipe.examples.max_length == 409_600_000
+    assert (recipe.student.reduction, recipe.student.layers, recipe.train.learning_rate) == (2, "regular", 1e-4)
+    assert recipe.train.model_dump(exclude={"precision"}) == Distillation().model_dump(exclude={"precision"})
+    assert set(recipe.corpora) == {"en", "tr"}
+    assert small.model_dump(include={"student"}) == recipe.model_dump(include={"student"})
 
 
 def test_the_languages_of_mbert_and_muril() -> None:

@@ -55,18 +55,27 @@ def save_tokenizer(folder: Path, pieces: Sequence[str], special: Mapping[str, st
     return tokenizer
 
 
-def save_teacher(folder: Path, pieces: Sequence[str], *, head_rows: int | None = None, seed: int = 0, positions: int = 64) -> Path:
+def save_teacher(
+    folder: Path,
+    pieces: Sequence[str],
+    *,
+    head_rows: int | None = None,
+    seed: int = 0,
+    positions: int = 64,
+    layers: int = 1,
+    spread: float = 0.5,
+) -> Path:
     """A real BERT masked LM with random weights, and its tokenizer."""
     tokenizer = save_tokenizer(folder, pieces)
     config = BertConfig(
         vocab_size=head_rows or len(pieces),
         hidden_size=32,
-        num_hidden_layers=1,
+        num_hidden_layers=layers,
         num_attention_heads=2,
         intermediate_size=64,
         max_position_embeddings=positions,
         pad_token_id=tokenizer.pad_token_id,
-        initializer_range=0.5,  # far from uniform, so that top-k has something to rank
+        initializer_range=spread,  # 0.5: far from uniform, so that top-k has something to rank
     )
     torch.manual_seed(seed)
     AutoModelForMaskedLM.from_config(config).save_pretrained(folder)
