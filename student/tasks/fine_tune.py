@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import psutil
 import torch
+from torch import Tensor
 
 from data.progress import progress_bar
 from data.random_bits import permutation
@@ -25,6 +26,9 @@ from student.training.loop import decay_groups
 from vocab.errors import InputError, first_line
 from vocab.notices import say_once
 from vocab.roles import Roles
+
+# (model, inputs of a micro-batch with its targets, the micro-batch, the batch) → its share of the batch's loss
+Loss: TypeAlias = Callable[[Any, dict[str, Tensor], Sequence[Example], Sequence[Example]], Tensor]
 
 _POOL = 50  # batches whose examples are sorted by length
 _WITHOUT_GRADIENTS = 4  # times the examples of a micro-batch, in a forward pass without gradients
@@ -53,8 +57,15 @@ def fine_tune(
     precision: Precision,
     dev: Callable[[], float] | None,
     what: str,
+    loss_of: Loss | None = None,
+    after_backward: Callable[[], None] | None = None,
 ) -> Tuned:
-    """Train a model in place. `dev` gives the score on the development set, for tuning.keep = "best"."""
+    """Train a model in place.
+
+    dev             the score on the development set, for tuning.keep = "best"
+    loss_of         the loss, instead of the model's own
+    after_backward  called in each step when the gradients are there, before they are clipped
+    """
     device = next(model.parameters()).device
     started, count = time.perf_counter(), -(-len(examples) // tuning.batch_size)
     steps = max(1, round(count * tuning.epochs))
@@ -72,7 +83,9 @@ def fine_tune(
     with progress_bar(steps, what, "steps") as bar:
         for step, batch in enumerate(_batches(examples, tuning, seed, steps), start=1):
             with tuner.step(sum(len(example.input_ids) for example in batch)):
-                loss = _backward(model, task, batch, tuning, roles, precision)
+                loss = _backward(model, task, batch, tuning, roles, precision, loss_of)
+                if after_backward is not None:
+                    after_backward()
                 torch.nn.utils.clip_grad_norm_(model.parameters(), tuning.clip)
                 optimizer.step()
                 schedule.step()
@@ -121,20 +134,34 @@ def answers(
     return found
 
 
-def _backward(model: Any, task: Task, batch: Sequence[Example], tuning: FineTuning, roles: Roles, precision: Precision) -> float:
-    """The gradients of a batch; its loss. Each micro-batch counts by its share of the targets, so the sum is the mean over all."""
+def _backward(
+    model: Any,
+    task: Task,
+    batch: Sequence[Example],
+    tuning: FineTuning,
+    roles: Roles,
+    precision: Precision,
+    loss_of: Loss | None = None,
+) -> float:
+    """The gradients of a batch; its loss, the sum of those of its micro-batches."""
     device, types = next(model.parameters()).device, _has_types(model)
-    total, targets = 0.0, _targets(batch)
+    total = 0.0
     for begin in range(0, len(batch), tuning.micro_batch):
         part = batch[begin : begin + tuning.micro_batch]
         inputs = pad_batch(part, roles.pad, types=types)
         inputs |= task.targets(part, inputs["input_ids"].shape[1])
         with _one_line_without_memory(inputs["input_ids"]):
             with autocast(precision, device):
-                loss = model(**{name: value.to(device) for name, value in inputs.items()}).loss * (_targets(part) / targets)
+                loss = (loss_of or _own_loss)(model, {name: value.to(device) for name, value in inputs.items()}, part, batch)
             loss.backward()
         total += float(loss.detach())
     return total
+
+
+def _own_loss(model: Any, inputs: dict[str, Tensor], part: Sequence[Example], batch: Sequence[Example]) -> Tensor:
+    """The model's loss against the gold labels. A micro-batch counts by its share of the targets, so the sum is the mean over all."""
+    loss: Tensor = model(**inputs).loss * (_targets(part) / _targets(batch))
+    return loss
 
 
 @contextmanager

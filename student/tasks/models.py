@@ -18,10 +18,11 @@ from vocab.errors import InputError
 from vocab.model_source import NO_CODE, load_fault
 
 
-def new_model(folder: Path, task: Task, labels: Sequence[str], max_length: int, seed: int) -> Any:
+def new_model(folder: Path, task: Task, labels: Sequence[str], max_length: int, seed: int, *, maps: bool = False) -> Any:
     """The model of a folder with a new head for the task, whose weights follow from the seed.
 
     labels: names of the head's outputs; none for questions, whose head has a first and a last place.
+    maps: whether it computes attention in the way that gives the maps.
 
     Raises InputError for a folder that holds no masked LM, or one without such a head in transformers, or without room for `max_length`
     tokens.
@@ -32,7 +33,8 @@ def new_model(folder: Path, task: Task, labels: Sequence[str], max_length: int, 
         "id2label": dict(enumerate(labels)),
         "label2id": {label: n for n, label in enumerate(labels)},
     }
-    model, missing = _open(folder, task.auto_class, named if labels else {"num_labels": 2})
+    eager = {"attn_implementation": "eager"} if maps else {}
+    model, missing = _open(folder, task.auto_class, (named if labels else {"num_labels": 2}) | eager)
     # The head is new. So is BERT's pooler, which masked LMs do not have.
     prefix = f"{model.base_model_prefix}."
     _refuse_missing(folder, [key for key in missing if key.startswith(prefix) and "pooler" not in key], "its encoder")

@@ -1,7 +1,7 @@
 """Inference (XNLI) and paraphrase (PAWS-X): a label for each pair of texts."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,12 @@ class PairTask(Task):
 
     def targets(self, batch: Sequence[Example], width: int) -> dict[str, Tensor]:
         return {"labels": torch.tensor([example.target[0] for example in batch])}
+
+    def logits(self, output: Any, inputs: Mapping[str, Tensor]) -> list[Tensor]:
+        return [output.logits]
+
+    def places(self, example: Example) -> int:
+        return 1
 
     def answers(self, output: Any, batch: Sequence[Example]) -> list[Any]:
         return list(output.logits.argmax(-1).tolist())

@@ -1,7 +1,7 @@
 """Questions on a text, whose answer is a part of it: XQuAD, MLQA, TyDiQA-GoldP."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,13 @@ class QuestionTask(Task):
     def targets(self, batch: Sequence[Example], width: int) -> dict[str, Tensor]:
         first, last = (torch.tensor([example.target[side] for example in batch]) for side in (0, 1))
         return {"start_positions": first, "end_positions": last}
+
+    def logits(self, output: Any, inputs: Mapping[str, Tensor]) -> list[Tensor]:
+        outside_BT = inputs["attention_mask"] == 0
+        return [logits.masked_fill(outside_BT, -torch.inf) for logits in (output.start_logits, output.end_logits)]
+
+    def places(self, example: Example) -> int:
+        return 2
 
     def answers(self, output: Any, batch: Sequence[Example]) -> list[Any]:
         first_BT, last_BT = (logits.float().cpu().numpy() for logits in (output.start_logits, output.end_logits))

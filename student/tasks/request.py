@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from data.identity import fingerprint
+from data.identity import fingerprint, weights_fingerprint
 from data.recipe import Precision
 from data.storage import require_files
 from student.tasks.pairing import PairTask
@@ -15,6 +15,7 @@ from student.tasks.tagging import EntityTask, PartOfSpeechTask
 from student.tasks.task import FineTuning, Task
 from student.tasks.text_file import content_hash
 from vocab.errors import InputError
+from vocab.model_source import model_folder
 
 Protocol: TypeAlias = Literal["in-language", "zero-shot"]
 TASKS = ("ner", "udpos", "xnli", "pawsx", "qa")
@@ -30,6 +31,25 @@ class Files:
     def fingerprint(self) -> str:
         """sha256 of the content, in the order of the files. Neither a file's name nor its compression changes it."""
         return fingerprint([content_hash(file) for file in (*self.data, *([self.labels] if self.labels else []))])
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SparseTuning:
+    """How `--sparse` fine-tunes: LT-SFT in two phases. The defaults of full_epochs are those of BiStil's scripts."""
+
+    share: float  # of the encoder's parameters that may change
+    full_epochs: float  # of the full phase; the sparse phase has tuning.epochs
+    freeze_norms: bool = True
+    languages: Mapping[str, Path] = field(default_factory=dict)  # language → the sparse fine-tuning that is added while it is read
+    teacher: Path | None = None  # a model with the task's head, from which the labels come instead of the training files
+
+    def identity(self) -> dict[str, Any]:
+        """What the weights depend on, but for the languages' files."""
+        found = {"sparse": self.share, "full_epochs": self.full_epochs, "freeze_norms": self.freeze_norms}
+        return found | ({"distil_from": weights_fingerprint(self.teacher)} if self.teacher else {})
+
+
+_FULL_EPOCHS = {"ner": 3.0, "udpos": 3.0, "xnli": 5.0, "pawsx": 5.0, "qa": 2.0}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +69,7 @@ class Request:
     tuning: FineTuning
     precision: Precision
     out: Path
+    sparse: SparseTuning | None = None
     detail: Mapping[str, Any] = field(default_factory=dict)  # choices of the task, as {"words": "fused"}
 
 
@@ -86,6 +107,9 @@ def request_of(name: str, options: Mapping[str, Any]) -> Request:
     given = {key: value for key in asdict(task.defaults) if (value := options.get(key)) is not None}
     size = given.get("batch_size", task.defaults.batch_size)
     given["micro_batch"] = min(size, given.get("micro_batch", size))
+    sparse = _sparse(name, options)
+    if sparse and given.setdefault("weight_decay", 0.0):
+        raise InputError(f"--weight-decay {given['weight_decay']:g}: would change all parameters; expected 0 with --sparse")
     tuning = replace(task.defaults, **given)
     if tuning.keep == "last" and (parts["dev"] or "eval_steps" in given):
         raise InputError("--dev and --eval-steps: are not used with --keep last; expected neither, or --keep best")
@@ -101,7 +125,26 @@ def request_of(name: str, options: Mapping[str, Any]) -> Request:
         tuning=tuning,
         precision=options["precision"],
         out=options["out"],
+        sparse=sparse,
         detail=detail,
+    )
+
+
+def _sparse(task: str, options: Mapping[str, Any]) -> SparseTuning | None:
+    """The settings of --sparse. Raises InputError for options that change nothing without it."""
+    given = {name: options.get(name) for name in ("full_epochs", "train_norms", "language_sparse", "distil_from")}
+    if options.get("sparse") is None:
+        if unused := [name for name, value in given.items() if value]:
+            raise InputError(f"--{unused[0].replace('_', '-')}: is only used with --sparse; expected both, or none")
+        return None
+    teacher = given["distil_from"] and model_folder(given["distil_from"], base=Path(), name=None, weights=True)
+    files = by_language(given["language_sparse"] or ())
+    return SparseTuning(
+        share=options["sparse"],
+        full_epochs=given["full_epochs"] or _FULL_EPOCHS[task],
+        freeze_norms=not given["train_norms"],
+        languages={language: Path(_only(f"--language-sparse {language}", found)) for language, found in files.items()},
+        teacher=teacher or None,
     )
 
 
@@ -145,6 +188,11 @@ def check_request(request: Request) -> None:
             raise InputError(
                 f"--{part} {unused[0]}=…: no model is trained in this language; expected a --test {unused[0]}=…, or no such files"
             )
+    languages = {*request.train, *request.test}
+    if request.sparse and (unknown := [language for language in request.sparse.languages if language not in languages]):
+        raise InputError(
+            f"--language-sparse {unknown[0]}=…: no model reads this language; expected one of {', '.join(sorted(languages))}"
+        )
     seen: dict[str, str] = {}
     for part in ("train", "dev", "test"):
         for language, files in getattr(request, part).items():
@@ -159,4 +207,5 @@ def settings_of(request: Request) -> dict[str, Any]:
     tuning = {name: value for name, value in asdict(request.tuning).items() if name != "micro_batch"}
     if request.tuning.keep == "last":
         del tuning["eval_steps"]
-    return {"protocol": request.protocol, "tokens": request.tokens or "union", **request.detail, **tuning}
+    sparse = request.sparse.identity() if request.sparse else {}
+    return {"protocol": request.protocol, "tokens": request.tokens or "union", **request.detail, **tuning, **sparse}

@@ -1,7 +1,7 @@
 """Named entities and parts of speech: a tag for each word."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,12 @@ class _Tagging(Task):
 
     def targets(self, batch: Sequence[Example], width: int) -> dict[str, Tensor]:
         return {"labels": torch.tensor([[*example.target, *[IGNORED] * (width - len(example.target))] for example in batch])}
+
+    def logits(self, output: Any, inputs: Mapping[str, Tensor]) -> list[Tensor]:
+        return [output.logits[inputs["labels"] != IGNORED]]
+
+    def places(self, example: Example) -> int:
+        return sum(target != IGNORED for target in example.target)
 
     def answers(self, output: Any, batch: Sequence[Example]) -> list[Any]:
         best_BT = output.logits.argmax(-1).cpu().numpy()

@@ -93,6 +93,14 @@ class Task(ABC):
         """The targets of a batch under the names of the model's arguments."""
 
     @abstractmethod
+    def logits(self, output: Any, inputs: Mapping[str, Tensor]) -> list[Tensor]:
+        """The head's outputs at the places with a target, one row a place: what a student learns of a teacher."""
+
+    @abstractmethod
+    def places(self, example: Example) -> int:
+        """The rows that `logits` has for an example."""
+
+    @abstractmethod
     def answers(self, output: Any, batch: Sequence[Example]) -> list[Any]:
         """What a model says of each example, as small as it can be."""
 
