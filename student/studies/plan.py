@@ -54,7 +54,8 @@ class Plan:
         """The steps by name: one object for each, so that an identity is computed once."""
         return {}
 
-    def _step(self, name: str, *commands: Sequence[str], **rest: object) -> Step:
+    def step(self, name: str, *commands: Sequence[str], **rest: object) -> Step:
+        """A step of this name, made once."""
         step = Step(name=name, commands=tuple(tuple(command) for command in commands), **rest)  # type: ignore[arg-type]
         known = self._made.setdefault(name, step)
         assert known.commands == step.commands, f"two steps are called {name}"
@@ -76,7 +77,7 @@ class Plan:
         links = {f"text/{language}/{file.name}": file for file in found}
         names = [*links]
         common = ("--language", language, "--id-prefix", "{input}-")
-        return self._step(
+        return self.step(
             f"corpus {language}",
             ("prepare", *names[:cut], *common, "--out", f"corpora/{language}/teachers"),
             ("prepare", *names[cut:], *common, "--out", f"corpora/{language}/students", "--heldout", str(HELDOUT)),
@@ -88,7 +89,7 @@ class Plan:
         kind = TEACHERS[name]
         language = kind.languages[0] if len(kind.languages) == 1 else "mul"  # the ISO code of several languages
         folder = teacher_folder(name, percent)
-        return self._step(
+        return self.step(
             f"teacher {Path(folder).name}",
             (
                 "pretrain",
@@ -102,7 +103,7 @@ class Plan:
 
     def part(self, language: str, percent: int) -> Step:
         """A share of the students' articles of a language, in corpora/LANG/students-PERCENT/heldout."""
-        return self._step(
+        return self.step(
             f"part {language} {percent}",
             (
                 *("prepare", f"corpora/{language}/students/*.parquet", "--language", language, "--id-prefix", f"{percent}-"),
@@ -121,7 +122,7 @@ class Plan:
         shared = store is not None and store == own and run != SHARED
         first = (self.cache(SHARED, SHARED),) if shared else ()  # it computes all of them: two launches must not write one store
         percent = (variant or Variant()).text
-        return self._step(
+        return self.step(
             f"cache {run}",
             ("vocab", *common),
             ("predict", *common),
@@ -157,7 +158,7 @@ class Plan:
         file, _ = recipe_file(recipe, variant or Variant())
         settings = {"train.steps": self.scaled(steps), "train.warmup_steps": self.scaled(steps) // 10, **own}
         common = self._common(run, file, {**(cached or {}), **settings})
-        return self._step(
+        return self.step(
             f"student {run}/{name}",
             ("train", *common, "--student", name, "--json"),
             needs=(self.cache(run, recipe, cached, variant=variant),),
@@ -174,10 +175,14 @@ class Plan:
         route: Mapping[str, str] | None = None,
         seeds: int,
         after: Step,
+        sparse: Sequence[str] = (),
+        more: str = "",
+        needs: Sequence[Step] = (),
     ) -> Step:
         """A model's scores after fine-tuning in one language, tested in it, or zero-shot in `test`.
 
         tokens, route  how a student reads; language → the teacher whose tokenizer reads it
+        sparse         options of a sparse fine-tuning, which `more` names; `needs`: what they need besides the model
         """
         found = TASKS[task]
         tested = [*test] or [language]
@@ -191,17 +196,25 @@ class Plan:
                     inputs[place] = file
                     options += [f"--{part}", f"{one}={place}"]
         routes = [part for one, teacher in (route or {}).items() if one in tested for part in ("--route", f"{one}={teacher}")]
-        words = [task, model, language, *(["zero-shot"] if test else []), *([tokens] if tokens else []), f"{seeds}x"]
+        words = [
+            task,
+            model,
+            language,
+            *(["zero-shot"] if test else []),
+            *([tokens] if tokens else []),
+            *([more] if more else []),
+            f"{seeds}x",
+        ]
         name = " ".join(words)
-        return self._step(
+        return self.step(
             name,
             (
                 *("evaluate", task, "--model", model, *options, "--protocol", "zero-shot" if test else "in-language"),
                 *(("--tokens", tokens, *routes) if tokens else ()),
                 *("--seeds", str(seeds), "--learning-rate", FINE_TUNING_RATE, "--epochs", f"{found[language].epochs:g}"),
-                *("--keep", "last", "--out", f"scores/{name.replace(' ', '_').replace('/', '_')}", "--json"),
+                *("--keep", "last", *sparse, "--out", f"scores/{name.replace(' ', '_').replace('/', '_')}", "--json"),
             ),
-            needs=(after,),
+            needs=(after, *needs),
             inputs=inputs,
         )
 

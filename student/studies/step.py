@@ -183,6 +183,10 @@ def end_orphans(work: Path) -> None:
 def resumed(work: Path, command: tuple[str, ...]) -> list[str] | None:
     """The arguments with which an interrupted command continues; None if it had ended, and only the mark is missing."""
     given: dict[str, Any] = dict(pairwise(command))
+    if command[0] == "distil" and (work / given["--out"] / "student").exists():
+        return [*command, "--resume"]
+    if command[:2] == ("sparse", "apply") and (work / given["--out"]).is_dir():
+        return None  # its folder appears complete
     if command[0] == "train" and (work / given["--out"] / given["--student"]).exists():
         return [*command, "--resume"]
     if command[0] == "pretrain":
