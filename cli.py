@@ -272,6 +272,41 @@ def pretrain(
     _print(result.table(), as_json)
 
 
+@main.command()
+@click.argument("model", metavar="MODEL")
+@click.option("--corpus", "corpora", type=LANGUAGE, multiple=True, required=True, help="Article shards of a language to keep.")
+@click.option("--out", required=True, type=LOCAL_FOLDER, metavar="FOLDER", help="The folder of the trimmed model: a new one.")
+@click.option(
+    "--min-probability",
+    type=Number(0, 1, min_open=True),
+    default=1e-6,
+    show_default=True,
+    help="Keep the pieces with this share of the tokens of one language.",
+)
+@click.option(
+    "--min-coverage",
+    type=SHARE,
+    default=0.9995,
+    show_default=True,
+    help="Keep rarer pieces, too, until those kept are this share of each language's tokens. 0: none, as in the paper.",
+)
+@click.option("--articles", type=click.IntRange(min=0), default=0, help="Of each language, spread evenly; 0: all.")
+@json_option
+def trim(model: str, corpora: Sequence[tuple[str, str]], out: Path, as_json: bool, **options: Any) -> None:
+    """Trim the vocabulary of a multilingual masked LM to some languages, for BiStil. The encoder is not changed.
+
+    MODEL is a folder or a Hub id. Special tokens stay, and so do the characters of the text, so that no word becomes unknown. FILES may be
+    a pattern; the same LANG again adds files.
+
+    \b
+    Example:  mergedistill trim google-bert/bert-base-multilingual-cased --corpus en=corpora/en --corpus tr=corpora/tr --out en-tr
+    """
+    from student.tasks.request import by_language
+    from student.trim import trim as trim_model
+
+    _print(trim_model(model, by_language(corpora), out, **options).table(), as_json)
+
+
 @main.command(cls=BeamCommand)
 @run_options
 @click.option("--report", is_flag=True, help="Compare the ways to tokenize, and draw the pictures.")
@@ -418,7 +453,7 @@ def train(recipe: str, out: Path, settings: Sequence[str], name: str, resume: bo
 
 @main.group(cls=Group)
 def evaluate() -> None:
-    """Judge students and teachers: on the paper's tasks, by fine-tuning (ner, udpos, xnli, pawsx, qa), and as language models (lm).
+    """Judge students and teachers: fine-tuned on the paper's tasks (ner, udpos, xnli, pawsx, qa), as language models (lm), by cost (speed).
 
     The settings of fine-tuning are those of XTREME, meant for models of 100 million parameters and more. Small ones need a higher
     learning rate. All examples of a batch share one update; seeds and languages are trained one after the other.
@@ -479,6 +514,13 @@ _TUNING = [
     click.option("--keep", type=click.Choice(["best", "last"]), help="Weights: best on dev, or of the last step."),
     click.option("--eval-steps", type=POSITIVE, help="Steps between two looks at dev."),
 ]
+_SPARSE = [
+    click.option("--sparse", type=SHARE, metavar="SHARE", help="LT-SFT: change only this share of the encoder, as 0.08."),
+    click.option("--full-epochs", type=RATE, show_default="ner, udpos 3; xnli, pawsx 5; qa 2", help="Of its first phase."),
+    click.option("--train-norms", is_flag=True, help="Also normalisations, which --sparse leaves as they are."),
+    click.option("--language-sparse", type=Pair("LANG=FILE"), multiple=True, help="A language's sparse fine-tuning of the model."),
+    click.option("--distil-from", metavar="MODEL", help="A model tuned on this task, instead of gold labels; with --sparse."),
+]
 
 
 def _task_command(name: str) -> None:
@@ -510,6 +552,7 @@ def _task_command(name: str) -> None:
         click.option("--protocol", type=click.Choice(["in-language", "zero-shot"]), default="in-language", show_default=True),
         click.option("--seeds", type=POSITIVE, default=1, show_default=True, help="Fine-tunings of each model."),
         *_TUNING,
+        *_SPARSE,
         precision_option,
         click.option("--out", type=RUN_FOLDER, required=True, metavar="OUT", help="The folder of the results."),
         json_option,
@@ -541,6 +584,30 @@ def evaluate_lm(texts: Sequence[tuple[str, str]], route: Sequence[tuple[str, str
     _print(evaluate_language(texts=by_language(texts), route=dict(route), **options), as_json)
 
 
+@evaluate.command("speed")
+@_with(model_options)
+@click.option("--text", "texts", type=LANGUAGE, multiple=True, required=True, help="Article shards.")
+@click.option("--texts", "count", type=POSITIVE, default=100, show_default=True, help="Articles of each language.")
+@click.option("--characters", type=POSITIVE, default=400, show_default=True, help="Of each article, from its beginning.")
+@click.option("--max-length", type=click.IntRange(min=8), default=128, show_default=True, help="Tokens of a text.")
+@click.option("--batch-size", type=POSITIVE, default=8, show_default=True, help="Texts of a forward pass.")
+@click.option("--threads", type=POSITIVE, default=1, show_default=True, help="Of a CPU.")
+@click.option("--rounds", type=POSITIVE, default=5, show_default=True, help="Passes of each model over the texts.")
+@json_option
+def evaluate_speed_command(
+    texts: Sequence[tuple[str, str]], route: Sequence[tuple[str, str]], as_json: bool, **options: Any
+) -> None:
+    """What models cost on the same texts: parameters, FLOPs, seconds. The others are compared with the first model.
+
+    \b
+    Example:  mergedistill evaluate speed --model teachers/mul --model runs/en-tr/student --text 'tr=corpora/tr/heldout/*.parquet'
+    """
+    from student.evaluate_speed import evaluate_speed
+    from student.tasks.request import by_language
+
+    _print(evaluate_speed(texts=by_language(texts), route=dict(route), **options), as_json)
+
+
 @evaluate.command("compare")
 @click.argument("first", type=PATH, metavar="A.json")
 @click.argument("second", type=PATH, metavar="B.json")
@@ -554,6 +621,112 @@ def evaluate_compare(first: Path, second: Path, as_json: bool) -> None:
     from student.tasks.tables import compare
 
     _print(compare(first, second), as_json)
+
+
+@main.group(cls=Group)
+def sparse() -> None:
+    """Files of sparse fine-tunings (LT-SFT, as BiStil uses them): info, apply, merge, diff.
+
+    Such a file holds the few weights that a fine-tuning for a language or a task changed, as differences from a base model, and the
+    task's head. Those of one base can be added: base + language + task. A file is refused by every other base.
+
+    \b
+    Example:  mergedistill sparse apply models/base de.safetensors udpos.safetensors --out models/udpos-de
+    """
+
+
+_sparse_files = click.argument("files", nargs=-1, required=True, type=PATH, metavar="FILE...")
+
+
+@sparse.command("info")
+@_sparse_files
+@json_option
+def sparse_info(files: Sequence[Path], as_json: bool) -> None:
+    """Show what files hold: kind, language, task, entries, base, and the parameters with most entries.
+
+    entries: the differences in the file. k: the entries that training could change. density: k as a share of the base's parameters.
+
+    \b
+    Example:  mergedistill sparse info de.safetensors udpos.safetensors
+    """
+    from student.sparse import info
+
+    _print(info(files), as_json)
+
+
+@sparse.command("language")
+@click.argument("model", metavar="MODEL")
+@click.option("--language", required=True, help="Language code of the text, as de.")
+@click.option("--corpus", "corpora", multiple=True, required=True, metavar="FILES", help="Article shards (may be given again).")
+@click.option("--out", type=PATH, required=True, metavar="FILE", help="The new file, as de.safetensors.")
+@click.option("--share", type=SHARE, default=0.0433, show_default=True, help="Of the encoder's parameters that may change.")
+@click.option("--steps", type=POSITIVE, default=100_000, show_default=True, help="Of each of the two phases.")
+@click.option("--batch-size", type=POSITIVE, default=8, show_default=True, help="Windows of a step.")
+@click.option("--max-length", type=click.IntRange(min=8), default=256, show_default=True, help="Tokens of a window.")
+@click.option("--learning-rate", type=RATE, default=5e-5, show_default=True)
+@click.option("--l1", type=Number(min=0), default=0.1, show_default=True, help="Weight of the mean size of the differences.")
+@click.option("--seed", type=click.IntRange(min=0), default=42, show_default=True)
+@precision_option
+@json_option
+def sparse_language(model: str, language: str, corpora: Sequence[str], out: Path, as_json: bool, **settings: Any) -> None:
+    """Train a language's sparse fine-tuning of a masked LM on text. Interrupted, the same command continues.
+
+    \b
+    Example:  mergedistill sparse language models/mbert --language tr --corpus 'corpora/tr/*.parquet' --out tr.safetensors
+    """
+    from student.sparse_language import LanguageSettings, tune
+
+    _print(tune(model, language, corpora, out, LanguageSettings(**settings)), as_json)
+
+
+@sparse.command("apply")
+@click.argument("model", metavar="MODEL")
+@_sparse_files
+@click.option("--out", type=LOCAL_FOLDER, required=True, metavar="DIR", help="The folder of the new model.")
+@json_option
+def sparse_apply(model: str, files: Sequence[Path], out: Path, as_json: bool) -> None:
+    """Add files to their base model, and write an ordinary model folder of transformers, with the tokenizer.
+
+    MODEL is a folder or a Hub id, and the base of every FILE. With a file of a task (at most one), the new model has its head and
+    labels. Else it is a masked LM, whose output keeps the base's embeddings, as in training.
+
+    \b
+    Example:  mergedistill sparse apply models/base de.safetensors --out models/base-de
+              mergedistill sparse apply models/base de.safetensors udpos.safetensors --out models/udpos-de
+    """
+    from student.sparse import apply
+
+    _print(apply(model, files, out), as_json)
+
+
+@sparse.command("merge")
+@_sparse_files
+@click.option("--out", type=PATH, required=True, metavar="FILE", help="The new file.")
+@json_option
+def sparse_merge(files: Sequence[Path], out: Path, as_json: bool) -> None:
+    """Add up files of one base: one file with the sum of their differences, and the head of the one task among them.
+
+    \b
+    Example:  mergedistill sparse merge de.safetensors udpos.safetensors --out udpos-de.safetensors
+    """
+    from student.sparse import merge
+
+    _print(merge(files, out), as_json)
+
+
+@sparse.command("diff")
+@click.argument("first", type=PATH, metavar="A")
+@click.argument("second", type=PATH, metavar="B")
+@json_option
+def sparse_diff(first: Path, second: Path, as_json: bool) -> None:
+    """Compare two files of one base: how many entries are in both, and how far their differences agree, by part of the model.
+
+    \b
+    Example:  mergedistill sparse diff de.safetensors tr.safetensors
+    """
+    from student.sparse import diff
+
+    _print(diff(first, second), as_json)
 
 
 @main.command()
@@ -597,7 +770,28 @@ def run(ctx: click.Context, recipe: str, out: Path, settings: Sequence[str]) -> 
     _call("report", str(out))
 
 
-_STUDIES = ["teachers", "students", "convergence", "tail", "vocabulary", "resource-lean", "initialisation"]
+@main.command()
+@run_options
+@click.option("--resume", is_flag=True, help="Continue from the newest checkpoint.")
+@json_option
+def distil(recipe: str, out: Path, settings: Sequence[str], resume: bool, as_json: bool) -> None:
+    """BiStil, phase 1: a small model for a few languages from one multilingual model.
+
+    Trims the teacher to the pieces of the languages, begins the student with every second of its layers (student.reduction), and trains
+    it to give the teacher's hidden states and attention maps. RUN/student is a masked LM, the best one on the validation windows.
+    Phase 2 is `mergedistill evaluate TASK --model RUN/student --sparse 0.08 --distil-from TUNED`.
+
+    \b
+    Example:  mergedistill distil bistil.toml --out runs/en-tr
+              mergedistill distil bistil.toml --out runs/en-tr --resume
+    """
+    from data.recipe_file import load_bilingual_recipe
+    from student.distil import distil as distil_student
+
+    _print(distil_student(load_bilingual_recipe(recipe, settings), out, resume=resume).table(), as_json)
+
+
+_STUDIES = ["teachers", "students", "convergence", "tail", "vocabulary", "resource-lean", "initialisation", "bilingual"]
 
 
 @main.command()
@@ -633,7 +827,7 @@ def study(
 ) -> None:
     """Test one of the paper's claims at a small scale.
 
-    NAME is teachers, students, convergence, tail, vocabulary, resource-lean or initialisation.
+    NAME is teachers, students, convergence, tail, vocabulary, resource-lean, initialisation or bilingual.
 
     A study has cells: one model, or its scores. Each leaves a small JSON file in OUT/NAME/cells and is never computed again, so that a
     study continues where it was stopped. OUT/NAME/README.md has the question, the tables, a plot, and what follows.
@@ -651,22 +845,26 @@ def study(
 
 @main.command("recipe")
 @click.option("--schema", is_flag=True, help="Print the JSON Schema of recipes, for editors and CI.")
+@click.option("--bilingual", is_flag=True, help="The schema of recipes of `distil`.")
 @set_option
 @click.argument("path", required=False, type=click.Path(), metavar="[RECIPE]")
-def recipe_command(schema: bool, settings: Sequence[str], path: str | None) -> None:
+def recipe_command(schema: bool, bilingual: bool, settings: Sequence[str], path: str | None) -> None:
     """Check a recipe and print it with every default filled in; or print the JSON Schema of recipes.
+
+    A recipe with one [teacher] is that of `distil`; its schema is `--schema --bilingual`.
 
     \b
     Example:  mergedistill recipe recipe.toml
               mergedistill recipe --schema > recipe.schema.json
     """
+    from data.bilingual_recipe import BilingualRecipe
     from data.recipe import Recipe
-    from data.recipe_file import load_recipe
+    from data.recipe_file import load_any_recipe
 
     if schema:
-        click.echo(json.dumps(Recipe.model_json_schema(), indent=2))
+        click.echo(json.dumps((BilingualRecipe if bilingual else Recipe).model_json_schema(), indent=2))
     elif path:
-        click.echo(load_recipe(path, settings).model_dump_json(indent=2))
+        click.echo(load_any_recipe(path, settings).model_dump_json(indent=2))
     else:
         raise click.UsageError("give a RECIPE, or --schema")
 
