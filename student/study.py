@@ -12,7 +12,7 @@ from data.lock import exclusive
 from data.storage_faults import storage_fault
 from data.table import Column, Table
 from student.studies import beginnings, bilingual, convergence, lean, students, tail, teachers, vocabulary
-from student.studies.cells import Cell, Values, keep, kept, minutes_of
+from student.studies.cells import Cell, Kept, Values, keep, kept, minutes_of
 from student.studies.outcome import Outcome, write_outcome
 from student.studies.plan import Plan
 from student.studies.scheduler import default_jobs, run_steps
@@ -123,5 +123,14 @@ def _conclude(
         f"{minutes_of(found.values()):.0f} minutes of processes, several at once, on {', '.join(processors) or 'no processor yet'}: "
         "corpora, teachers and caches that other studies use too are counted. Each cell: `cells/`."
     ]
+    trained = {cell.name: found[cell.name].seconds[cell.step.name] / 60 for cell in cells if _is_training(cell, found)}
+    if trained:
+        each = ", ".join(f"{model} {minutes:.1f}" for model, minutes in trained.items())
+        notes += ["", f"Minutes of each training, beside other processes: {each}."]
     write_outcome(name, outcome, folder, notes)
     return outcome, len(found)
+
+
+def _is_training(cell: Cell, found: Mapping[str, Kept]) -> bool:
+    """Whether a cell that is there is a model, and not its scores."""
+    return cell.name in found and "tokens" in found[cell.name].values
