@@ -14,6 +14,7 @@ from pyarrow import NativeFile, fs
 
 from data.storage import OBJECT_STORES, TEMPORARY_SUFFIX, join, list_files, resolve, split
 from data.storage_faults import storage_fault
+from vocab.errors import InputError
 
 
 def write_atomically(location: str | Path, write: Callable[[NativeFile], None], check: Callable[[str], None] | None = None) -> None:
@@ -102,6 +103,14 @@ def sync(path: str | Path) -> None:
         os.close(handle)
 
 
+def require_new_folder(out: Path) -> None:
+    """Raise InputError unless nothing, or an empty folder, is there."""
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise InputError(
+            f"{out}: already holds something; expected no folder there, or an empty one: choose another --out or remove it"
+        )
+
+
 def replace_folder(path: str | Path, fill: Callable[[Path], None]) -> None:
     """Fill a new local folder and put it in the place of `path`. A failure leaves the existing folder unchanged.
 
@@ -109,7 +118,10 @@ def replace_folder(path: str | Path, fill: Callable[[Path], None]) -> None:
     name `.NAME.old`; the next call puts it back.
     """
     target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise storage_fault(target, error, local=True) or error from None
     old = target.with_name(f".{target.name}.old")
     if old.exists() and not target.exists():
         old.rename(target)

@@ -37,7 +37,7 @@ class Windows(Section):
 class ShallowStudent(Section):
     """The student: the teacher's width, and every f-th of its layers."""
 
-    reduction: Annotated[int, Field(ge=1, le=1000)] = 2  # f = layers of the teacher / layers of the student
+    reduction: Annotated[int, Field(ge=1, le=1000, strict=True)] = 2  # f = layers of the teacher / layers of the student
     # Which layers it begins with. regular: of each group of f the last one. bottom: the first ones.
     layers: Literal["regular", "bottom"] = "regular"
 

@@ -13,6 +13,8 @@ from typing import TypeAlias
 
 from data.contract import SCHEMA_VERSION
 from data.recipe import Recipe
+from data.storage import resolve
+from data.storage_faults import storage_fault
 from vocab.errors import InputError
 
 Identity: TypeAlias = dict[str, str | int | float | list[float]]
@@ -75,6 +77,19 @@ def file_fingerprint(*files: Path) -> str:
         with file.open("rb") as stream:
             while block := stream.read(1 << 22):
                 digest.update(block)
+    return digest.hexdigest()
+
+
+def location_fingerprint(location: str) -> str:
+    """sha256 of the bytes of a file, local or at a URI."""
+    filesystem, path = resolve(location)
+    digest = hashlib.sha256()
+    try:
+        with filesystem.open_input_file(path) as stream:
+            while block := stream.read(1 << 22):
+                digest.update(block)
+    except OSError as error:
+        raise storage_fault(location, error) or error from None
     return digest.hexdigest()
 
 

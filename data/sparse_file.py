@@ -122,6 +122,15 @@ def read_sparse(path: Path, *, base_weights: str | None = None, base_tokenizer: 
     return content
 
 
+def read_language_sparse(path: Path, language: str, *, base_weights: str, base_tokenizer: str) -> SparseFile:
+    """The sparse fine-tuning of a language. Raises InputError as `read_sparse`, and for that of a task or of another language."""
+    found = read_sparse(path, base_weights=base_weights, base_tokenizer=base_tokenizer)
+    if found.header.kind != "language" or language not in found.header.language.split("+"):
+        what = f"a {found.header.kind}'s, trained in '{found.header.language}'"
+        raise InputError(f"{path}: is {what}; expected the sparse fine-tuning of the language '{language}'")
+    return found
+
+
 def _checksum(metadata: Mapping[str, str], content: SparseFile) -> str:
     """sha256 of the metadata without itself, and of all tensors."""
     facts = {name: value for name, value in metadata.items() if name != CHECKSUM}

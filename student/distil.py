@@ -14,12 +14,12 @@ import numpy as np
 import torch
 
 from data.bilingual_recipe import BilingualRecipe
-from data.identity import differences
+from data.identity import differences, location_fingerprint
 from data.interruption import deferred
 from data.lock import exclusive
 from data.progress import progress_bar
 from data.recipe_file import save_bilingual_recipe
-from data.sparse_file import SparseFile, read_sparse
+from data.sparse_file import SparseFile, read_language_sparse
 from data.storage import require_files
 from data.table import Column, Table
 from student.bilingual.distil_loop import Distilling, make_optimizer, run_distillation, validation
@@ -28,9 +28,10 @@ from student.bilingual.shallow import shallow_student
 from student.bilingual.sparse_model import base_fingerprints, restrict_rows, sparse_names, untie
 from student.bilingual.state_losses import check_states
 from student.bilingual.teacher import Teacher, open_with_states
-from student.bilingual.text_windows import MaskedBatch, TextWindows, content_of, make_windows
+from student.bilingual.text_windows import MaskedBatch, open_windows
 from student.bilingual.trim_record import read_trim
 from student.hardware import autocast, open_accelerator, use_bfloat16
+from student.tasks.models import check_room
 from student.training.checkpoint import load_weights, newest_sound, read_state
 from student.training.checkpoint_writer import CheckpointWriter
 from student.training.evaluation import BEST, Evaluations, best_look
@@ -41,10 +42,9 @@ from vocab.errors import InputError
 from vocab.model_source import model_folder
 from vocab.roles import read_roles
 from vocab.student_tokenizer import save_tokenizer
-from vocab.teacher_vocabulary import vocabulary_of
 from vocab.tokenizer_source import open_tokenizer
 
-_OPERATIONAL = {"log_steps", "eval_steps", "checkpoint_steps", "micro_batch"}  # settings that change no weight
+_OPERATIONAL = {"log_steps", "checkpoint_steps", "micro_batch"}  # settings that change no weight, nor which student is kept
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,6 +110,9 @@ def distil(recipe: BilingualRecipe, run: Path, *, resume: bool = False, progress
 
 
 def _distil(recipe: BilingualRecipe, run: Path, device: torch.device, resume: bool, progress: bool) -> DistilResult:
+    out = run / "student"
+    if not resume:
+        refuse_existing(out, "another --out")
     corpora = {
         language: require_files(recipe.locate_files(pattern), f"corpus of '{language}'")
         for language, pattern in recipe.corpora.items()
@@ -117,15 +120,20 @@ def _distil(recipe: BilingualRecipe, run: Path, device: torch.device, resume: bo
     source = model_folder(recipe.teacher.model, base=recipe.folder, name="teacher", revision=recipe.teacher.revision, weights=True)
     weights, tokenizer_print = base_fingerprints(source)
     sparse = {
-        language: read_sparse(Path(recipe.locate(file)), base_weights=weights, base_tokenizer=tokenizer_print)
+        language: read_language_sparse(Path(recipe.locate(file)), language, base_weights=weights, base_tokenizer=tokenizer_print)
         for language, file in recipe.teacher.sparse.items()
     }
-    out = run / "student"
-    if not resume:
-        refuse_existing(out)
-    save_bilingual_recipe(recipe, run / "recipe.toml")
-    trimmed = _trimmed(recipe, source, weights, run, progress)
-    windows = _windows(recipe, corpora, trimmed, run, progress)
+    full = _checked_teacher(recipe, source)  # what can be wrong with it is found before the text is read
+    trimmed = _trimmed(recipe, source, corpora, weights, tokenizer_print, run, progress)
+    windows = open_windows(
+        run / "windows",
+        corpora,
+        open_tokenizer(trimmed, "teacher"),
+        "teacher",
+        **recipe.examples.model_dump(),
+        seed=recipe.seed,
+        progress=progress,
+    )
     identity = {
         "teacher": weights,
         "tokenizer": tokenizer_print,
@@ -136,8 +144,8 @@ def _distil(recipe: BilingualRecipe, run: Path, device: torch.device, resume: bo
         "seed": recipe.seed,
     }
     open_output(out, identity, resume=resume)
+    save_bilingual_recipe(recipe, run / "recipe.toml")
     teacher = _teacher(trimmed, source, sparse, device)
-    check_states(teacher.model, torch.from_numpy(windows.step(0, 1).input_ids).to(device), str(source))
     student = shallow_student(teacher.model, recipe.student.reduction, recipe.student.layers).to(device)
     if not is_finished(out):
         training = Distilling(
@@ -152,7 +160,6 @@ def _distil(recipe: BilingualRecipe, run: Path, device: torch.device, resume: bo
         _train(training, trimmed, resume=resume, progress=progress)
     look = best_look(out)
     assert look is not None, "the last step is looked at"
-    full = open_with_states(source)
     return DistilResult(
         out=out,
         layers=(int(full.config.num_hidden_layers), int(student.config.num_hidden_layers)),
@@ -163,19 +170,39 @@ def _distil(recipe: BilingualRecipe, run: Path, device: torch.device, resume: bo
     )
 
 
-def _trimmed(recipe: BilingualRecipe, source: Path, weights: str, run: Path, progress: bool) -> Path:
+def _checked_teacher(recipe: BilingualRecipe, source: Path) -> Any:
+    """The teacher that was given, after it did all that a step and a look ask of it. Raises InputError if it cannot."""
+    full = open_with_states(source).eval()
+    check_room(source, full, recipe.examples.max_length, "examples.max_length")
+    roles = read_roles(open_tokenizer(source, "teacher"), "teacher")
+    ids_BT = np.array([[roles.cls, roles.mask, roles.unk, roles.sep]])
+    check_states(full, torch.from_numpy(ids_BT), str(source))
+    probe = MaskedBatch(language="", input_ids=ids_BT, places=np.array([1]), labels=np.array([roles.unk]))
+    with torch.no_grad():
+        masked_lm_loss(shallow_student(full, recipe.student.reduction, recipe.student.layers), probe, torch.device("cpu"))
+    return full
+
+
+def _trimmed(
+    recipe: BilingualRecipe,
+    source: Path,
+    corpora: Mapping[str, Sequence[str]],
+    weights: str,
+    tokenizer: str,
+    run: Path,
+    progress: bool,
+) -> Path:
     """The teacher with the pieces of the recipe's languages; the one that was given, if the recipe does not trim."""
     if not recipe.vocabulary.trim:
         return source
-    folder = run / "trimmed"
-    settings = recipe.vocabulary.model_dump(exclude={"trim"})
+    folder, settings = run / "trimmed", recipe.vocabulary.model_dump(exclude={"trim"})
     if not (folder / "config.json").is_file():
-        patterns = {language: [recipe.locate_files(pattern)] for language, pattern in recipe.corpora.items()}
-        trim(str(source), patterns, folder, **settings, progress=progress)
+        trim(str(source), corpora, folder, **settings, progress=progress)
     found = read_trim(folder)
-    before = {name: getattr(found, name) for name in settings} | {"teacher": found.weights, "languages": [*found.languages]}
-    wanted = {**settings, "teacher": weights, "languages": [*recipe.corpora]}
-    if wrong := differences(before, wanted):
+    before = {name: getattr(found, name) for name in settings} | {"weights": found.weights, "tokenizer": found.tokenizer}
+    wanted = {**settings, "weights": weights, "tokenizer": tokenizer}
+    text = {language: tuple(location_fingerprint(file) for file in files) for language, files in corpora.items()}
+    if wrong := differences({**before, "text": dict(found.corpora)}, {**wanted, "text": text}):
         raise InputError(
             f"{folder}: was trimmed in another way ({wrong[0]}); expected the recipe's: remove it, or give another --out"
         )
@@ -193,31 +220,6 @@ def _teacher(trimmed: Path, source: Path, sparse: Mapping[str, SparseFile], devi
             kept = read_trim(trimmed).kept_ids
             sparse = {language: restrict_rows(content, name, kept) for language, content in sparse.items()}
     return Teacher(model=model, sparse=sparse)
-
-
-def _windows(
-    recipe: BilingualRecipe, corpora: Mapping[str, Sequence[str]], trimmed: Path, run: Path, progress: bool
-) -> TextWindows:
-    tokenizer = open_tokenizer(trimmed, "teacher")
-    roles, vocabulary = read_roles(tokenizer, "teacher"), vocabulary_of(tokenizer, "teacher")
-    settings = recipe.examples
-    windows = make_windows(
-        run / "windows",
-        corpora,
-        tokenizer.backend_tokenizer,
-        roles,
-        max_length=settings.max_length,
-        validation=settings.validation,
-        identity={
-            "tokenizer": vocabulary.tokenizer_fingerprint,
-            "max_length": settings.max_length,
-            "validation": settings.validation,
-            "articles": {language: [content_of(file) for file in files] for language, files in corpora.items()},
-        },
-        progress=progress,
-    )
-    maskable = np.array([piece is not None for piece in vocabulary.pieces], dtype=np.bool_)
-    return TextWindows(windows=windows, roles=roles, maskable=maskable, mask_rate=settings.mask_rate, seed=recipe.seed)
 
 
 def _train(training: Distilling, trimmed: Path, *, resume: bool, progress: bool) -> None:

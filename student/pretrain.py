@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 from transformers import PreTrainedTokenizerFast
 
-from data.atomic import replace_folder
+from data.atomic import replace_folder, require_new_folder
 from data.identity import fingerprint
 from data.lock import exclusive
 from data.recipe import Examples, Section, Student, Train
@@ -148,10 +148,7 @@ def _pretrain(
     corpora: Sequence[str], language: str, out: Path, settings: PretrainSettings, resume: bool, progress: bool
 ) -> PretrainResult:
     """`pretrain`, where no other process makes this teacher."""
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise InputError(
-            f"{out}: already holds something; expected no folder there, or an empty one: choose another --out or remove it"
-        )
+    require_new_folder(out)
     files = [location for pattern in corpora for location in require_files(pattern, "corpus")]
     shape, vocabulary = settings.shape(), settings.vocabulary(language)
     # What can be wrong with the settings is found here, before the work.

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 import transformers
 
-from data.atomic import replace_folder
+from data.atomic import replace_folder, require_new_folder
 from data.sparse_file import SparseFile, read_sparse, write_sparse
 from data.sparse_sums import added_up, agreements, only_task, require_one_base
 from data.table import Column, Table, Value
@@ -46,7 +46,7 @@ def apply(model: str, files: Sequence[Path], out: Path) -> Table:
 
     Raises InputError for files of another base, two heads, a model that lacks weights, and a folder that is not empty.
     """
-    _refuse_existing(out)
+    require_new_folder(out)
     folder = model_folder(model, base=Path(), name=None, weights=True)
     weights, tokenizer = base_fingerprints(folder)
     _refuse_twice(files)
@@ -129,13 +129,6 @@ _DESCRIPTION = (Column("file"), Column("kind"), Column("language"), Column("task
 def _described(file: Path, content: SparseFile) -> tuple[Value, ...]:
     header = content.header
     return str(file), header.kind, header.language or None, header.task or None, content.entries
-
-
-def _refuse_existing(out: Path) -> None:
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise InputError(
-            f"{out}: already holds something; expected no folder there, or an empty one: choose another --out or remove it"
-        )
 
 
 def _refuse_twice(files: Sequence[Path]) -> None:

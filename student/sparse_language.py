@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from pydantic import ValidationError
 
 from data.bilingual_recipe import Distillation
@@ -20,12 +19,11 @@ from student.bilingual.language_tuning import tune_language
 from student.bilingual.sparse_model import base_fingerprints, untie
 from student.bilingual.sparse_tuning import EPS
 from student.bilingual.teacher import open_with_states
-from student.bilingual.text_windows import TextWindows, content_of, make_windows
+from student.bilingual.text_windows import open_windows
 from student.hardware import open_accelerator, use_bfloat16
+from student.tasks.models import check_room
 from vocab.errors import InputError
 from vocab.model_source import model_folder
-from vocab.roles import read_roles
-from vocab.teacher_vocabulary import vocabulary_of
 from vocab.tokenizer_source import open_tokenizer
 
 
@@ -63,36 +61,52 @@ def tune(
     Raises InputError for a file that is there, a model that is no masked LM, a language without text, and checkpoints of other settings.
     """
     settings = settings or LanguageSettings()
-    with exclusive(out, "trains this sparse fine-tuning"), deferred() as deferral:
+    with exclusive(out, "trains this sparse fine-tuning"):
         if out.exists():
             raise InputError(f"{out}: exists; expected a new file: choose another --out, or remove it")
         check_language(language)
         training, device = settings.training(), open_accelerator().device
         use_bfloat16(training.precision, device)
         folder = model_folder(model, base=Path(), name=None, weights=True)
+        if out.resolve().parent == folder.resolve():
+            raise InputError(
+                f"{out}: is in the folder of the model, where it would be taken for its weights; expected another place"
+            )
         files = [file for pattern in corpora for file in require_files(pattern, f"corpus of '{language}'")]
         weights, tokenizer_print = base_fingerprints(folder)
-        work = out.with_name(f".{out.name}.work")
-        windows = _windows(folder, language, files, work, settings, progress)
         found = open_with_states(folder)
+        check_room(folder, found, settings.max_length)
         untie(found)
-        result = tune_language(
-            found.to(device),
-            windows,
-            training,
-            work,
-            share=settings.share,
-            l1=settings.l1,
-            freeze_norms=settings.freeze_norms,
-            identity={
-                **{name: getattr(settings, name) for name in settings.__slots__ if name != "checkpoint_steps"},
-                "base": weights,
-                "windows": windows.fingerprint(),
-            },
-            device=device,
-            deferral=deferral,
+        work = out.with_name(f".{out.name}.work")
+        windows = open_windows(
+            work / "windows",
+            {language: files},
+            open_tokenizer(folder, folder.name),
+            folder.name,
+            max_length=settings.max_length,
+            mask_rate=settings.mask_rate,
+            validation=0.0,
+            seed=settings.seed,
             progress=progress,
         )
+        with deferred() as deferral:
+            result = tune_language(
+                found.to(device),
+                windows,
+                training,
+                work,
+                share=settings.share,
+                l1=settings.l1,
+                freeze_norms=settings.freeze_norms,
+                identity={
+                    **{name: getattr(settings, name) for name in settings.__slots__ if name != "checkpoint_steps"},
+                    "base": weights,
+                    "windows": windows.fingerprint(),
+                },
+                device=device,
+                deferral=deferral,
+                progress=progress,
+            )
         header = SparseHeader(
             kind="language",
             base=model,
@@ -121,26 +135,3 @@ def tune(
             "steps": result.sparse.steps,
         },
     )
-
-
-def _windows(
-    folder: Path, language: str, files: Sequence[str], work: Path, settings: LanguageSettings, progress: bool
-) -> TextWindows:
-    tokenizer = open_tokenizer(folder, folder.name)
-    roles, vocabulary = read_roles(tokenizer, folder.name), vocabulary_of(tokenizer, folder.name)
-    windows = make_windows(
-        work / "windows",
-        {language: files},
-        tokenizer.backend_tokenizer,
-        roles,
-        max_length=settings.max_length,
-        validation=0.0,
-        identity={
-            "tokenizer": vocabulary.tokenizer_fingerprint,
-            "max_length": settings.max_length,
-            "articles": [content_of(file) for file in files],
-        },
-        progress=progress,
-    )
-    maskable = np.array([piece is not None for piece in vocabulary.pieces], dtype=np.bool_)
-    return TextWindows(windows=windows, roles=roles, maskable=maskable, mask_rate=settings.mask_rate, seed=settings.seed)

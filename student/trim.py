@@ -12,8 +12,8 @@ from typing import Any
 
 import torch
 
-from data.atomic import replace_folder
-from data.identity import weights_fingerprint
+from data.atomic import replace_folder, require_new_folder
+from data.identity import location_fingerprint, weights_fingerprint
 from data.lock import exclusive
 from data.storage import require_files
 from data.table import Column, Table, Value
@@ -27,6 +27,7 @@ from vocab.errors import InputError
 from vocab.model_source import model_folder
 from vocab.roles import Roles
 from vocab.student_tokenizer import save_tokenizer
+from vocab.teacher_vocabulary import vocabulary_of
 from vocab.tokenizer_source import open_tokenizer
 from vocab.trim import check_shares, choose_ids, read_trimmable
 from vocab.trimmed_tokenizer import trimmed_tokenizer
@@ -123,10 +124,7 @@ def _trim(
     progress: bool,
 ) -> TrimResult:
     """`trim`, where no other process writes the folder."""
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise InputError(
-            f"{out}: already holds something; expected no folder there, or an empty one: choose another --out or remove it"
-        )
+    require_new_folder(out)
     check_shares(min_probability, min_coverage)
     if articles < 0:
         raise InputError(f"--articles: found {articles}; expected a number of articles, or 0 for all")
@@ -157,7 +155,8 @@ def _trim(
     record = TrimRecord(
         model=model,
         weights=weights_fingerprint(folder),
-        languages=tuple(files),
+        tokenizer=vocabulary_of(tokenizer, model).tokenizer_fingerprint,
+        corpora={language: tuple(location_fingerprint(file) for file in found) for language, found in files.items()},
         min_probability=min_probability,
         min_coverage=min_coverage,
         articles=articles,

@@ -194,6 +194,9 @@ def validation(
                 "teacher_mlm_loss": of_teacher[language][0],
                 "teacher_mlm_accuracy": of_teacher[language][1],
             }
-        return {"mean_loss": float(np.mean([found["loss"] for found in languages.values()])), "languages": languages}
+        mean = float(np.mean([found["loss"] for found in languages.values()]))
+        if not np.isfinite(mean):
+            raise InputError(f"the loss on the validation windows is {mean}; expected a number: lower train.learning_rate")
+        return {"mean_loss": mean, "languages": languages}
 
     return look

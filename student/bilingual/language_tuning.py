@@ -15,6 +15,7 @@ import torch
 from data.bilingual_recipe import Distillation
 from data.interruption import Deferral
 from data.progress import progress_bar
+from data.random_bits import random_bits
 from data.thread_tuner import ThreadTuner
 from student.bilingual.distil_loop import learning_rate, make_optimizer
 from student.bilingual.sparse_tuning import Hook, SparseTuned, sparse_tune
@@ -62,7 +63,7 @@ def tune_language(
     Raises InputError for checkpoints of other settings, and for a loss that is not finite.
     """
     for parameter in model.parameters():
-        parameter.requires_grad_(False)  # sparse_tune wakes those of the encoder
+        parameter.requires_grad_(False)  # sparse_tune trains those of the encoder again
 
     def train(phase: str, hook: Hook) -> Phase:
         out = work / phase
@@ -82,7 +83,8 @@ def tune_language(
                 for group in optimizer.param_groups:
                     group["lr"] = learning_rate(step, settings)
                 with tuner.step(1.0):
-                    torch.manual_seed(step)  # of the dropout, which must not depend on what ran before a stop
+                    # Of the dropout, which must not depend on what ran before a stop.
+                    torch.manual_seed(int(random_bits(1, windows.seed, "dropout", phase, step)[0] >> 1))
                     with autocast(settings.precision, device):
                         loss, _ = masked_lm_loss(model, windows.step(step, settings.batch_size), device)
                     loss.backward()

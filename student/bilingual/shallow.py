@@ -37,10 +37,18 @@ def shallow_student(teacher: Any, reduction: int, choice: Choice = "regular") ->
     if kinds := getattr(config, "layer_types", None):
         config.layer_types = [kinds[layer] for layer in layers]
     try:
-        student = AutoModelForMaskedLM.from_config(config, attn_implementation="eager")
+        student = AutoModelForMaskedLM.from_config(
+            config, attn_implementation="eager"
+        ).float()  # whatever type the teacher is saved in
     except (ValueError, TypeError, RuntimeError) as error:
         raise InputError(f"student.reduction: the teacher's architecture cannot be built with {shallow} layers: {error}") from None
-    copy_layers(student, teacher, "teacher", layers)
+    try:
+        copy_layers(student, teacher, "teacher", layers)
+    except InputError as error:
+        reason = str(error).removeprefix("student.initialise: ").partition(": choose")[0]
+        raise InputError(
+            f"a {config.model_type} cannot lose layers ({reason}); expected a model such as BERT or RoFormer"
+        ) from None
     source = teacher.state_dict()
     with torch.no_grad():
         for name, parameter in student.state_dict().items():

@@ -15,7 +15,7 @@ from vocab.errors import InputError
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class States:
-    """What a model thinks on the way, from its input to its last layer."""
+    """The hidden states and attention maps of a model, from its input to its last layer."""
 
     hidden: Sequence[Tensor]  # [layers + 1] of [B, T, H]; the first is the embeddings' output
     attention: Sequence[Tensor]  # [layers] of [B, A, T, T]: shares that sum to 1 over the last axis
@@ -88,9 +88,7 @@ def check_states(model: Any, input_ids_BT: Tensor, name: str) -> None:
         elif len(states.hidden or ()) != layers + 1:
             reason = f"gives {len(states.hidden or ())} hidden states for {layers} layers"
         elif any(float((found.float().sum(-1) - 1).abs().max()) > 1e-2 for found in maps):
-            reason = "gives attention maps that are no shares"
-    except InputError:
-        raise
+            reason = "gives attention maps whose rows do not sum to 1"
     except Exception as error:  # each architecture fails in its own way
         reason = f"gives none ({type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''})"
     if reason:

@@ -9,14 +9,12 @@ from typing import Any
 
 import numpy as np
 import torch
-import transformers
 from torch import Tensor
 
 from student.bilingual.state_losses import States, Totals, check_states, state_losses
-from student.hf_folder import quiet
+from student.tasks.models import open_model
 from student.tasks.task import Example, Task
 from vocab.errors import InputError
-from vocab.model_source import NO_CODE, load_fault
 from vocab.tokenizer_source import open_tokenizer
 
 TEMPERATURE = 2.0
@@ -35,9 +33,9 @@ class TaskTeacher:
         self.model = _open(folder, task, labels)
         _check_shapes(folder, self.model, student)
         self._ids_V = torch.from_numpy(_shared_ids(folder, student_folder))
-        probe = torch.full((1, 4), int(self._ids_V[0]))
-        check_states(self.model, probe, str(folder))
-        check_states(student, torch.zeros((1, 4), dtype=torch.int64), str(student_folder))
+        check_states(self.model, torch.full((1, 4), int(self._ids_V[0])), str(folder))
+        device = next(student.parameters()).device
+        check_states(student, torch.zeros((1, 4), dtype=torch.int64, device=device), str(student_folder))
 
     def to(self, device: torch.device) -> "TaskTeacher":
         """Move it to a device."""
@@ -74,15 +72,7 @@ def cross_entropy(student_NC: Tensor, teacher_NC: Tensor) -> Tensor:
 def _open(folder: Path, task: Task, labels: Sequence[str]) -> Any:
     """The teacher with its head, in float32."""
     what = f"--distil-from {folder}"
-    try:
-        with quiet():
-            auto = getattr(transformers, task.auto_class)
-            found = auto.from_pretrained(folder, attn_implementation="eager", output_loading_info=True, **NO_CODE)
-    except Exception as error:  # each architecture fails in its own way
-        raise InputError(
-            f"{what}: cannot be opened as {task.auto_class} ({load_fault(error)}); expected a fine-tuned model"
-        ) from None
-    model, missing = found[0], sorted(found[1]["missing_keys"])
+    model, missing = open_model(folder, task.auto_class, {"attn_implementation": "eager"})
     if missing:
         raise InputError(
             f"{what}: lacks {len(missing)} weights of {type(model).__name__} ({missing[0]}, …); expected a model that was fine-tuned on "
@@ -91,7 +81,7 @@ def _open(folder: Path, task: Task, labels: Sequence[str]) -> Any:
     own = tuple(model.config.id2label[number] for number in range(model.config.num_labels))
     if labels and own != tuple(labels):
         raise InputError(f"{what}: has the labels {', '.join(own)}; expected those of the training files: {', '.join(labels)}")
-    return model.float().eval().requires_grad_(False)
+    return model.eval().requires_grad_(False)
 
 
 def _check_shapes(folder: Path, teacher: Any, student: Any) -> None:

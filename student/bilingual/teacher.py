@@ -8,32 +8,18 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import AutoModelForMaskedLM
 
 from data.sparse_file import SparseFile
 from student.bilingual.sparse_model import applied
 from student.bilingual.state_losses import States
-from student.hf_folder import quiet
-from vocab.errors import InputError
-from vocab.model_source import NO_CODE, load_fault
+from student.tasks.models import open_model, refuse_missing
 
 
 def open_with_states(folder: Path) -> Any:
     """The masked LM of a folder in float32, computing its attention in the way that gives the maps ("eager")."""
-    try:
-        with quiet():
-            found = AutoModelForMaskedLM.from_pretrained(folder, attn_implementation="eager", output_loading_info=True, **NO_CODE)
-    except Exception as error:  # each architecture fails in its own way
-        raise InputError(
-            f"{folder}: cannot be opened as a masked LM that gives attention maps ({load_fault(error)}); "
-            "expected one such as BERT or RoFormer"
-        ) from None
-    model, missing = found[0], sorted(found[1]["missing_keys"])
-    if missing:
-        raise InputError(
-            f"{folder}: lacks {len(missing)} weights of a masked LM ({missing[0]}, …), which would be random; expected all: save it again"
-        )
-    return model.float()
+    model, missing = open_model(folder, "AutoModelForMaskedLM", {"attn_implementation": "eager"})
+    refuse_missing(folder, missing, "a masked LM")
+    return model
 
 
 @dataclass(frozen=True, kw_only=True)

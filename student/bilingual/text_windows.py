@@ -8,7 +8,9 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +20,16 @@ from numpy.typing import NDArray
 
 from data.articles import open_article_shard, read_articles
 from data.atomic import write_atomically, write_text
-from data.identity import differences, fingerprint
+from data.identity import differences, fingerprint, location_fingerprint
 from data.masking import corrupt, select_tokens
 from data.progress import progress_bar
 from data.random_bits import permutation, random_bits
 from data.state_file import read_state_file
+from data.storage_faults import storage_fault
 from data.tokenise import tokenise
 from vocab.errors import InputError
-from vocab.roles import Roles
+from vocab.roles import Roles, read_roles
+from vocab.teacher_vocabulary import vocabulary_of
 
 PARTS = ("train", "validation")
 _DONE = "windows.json"
@@ -50,19 +54,20 @@ class TextWindows:
     maskable: NDArray[np.bool_]  # [V] ids that can be masked, and that can take the place of a masked token
     mask_rate: float
     seed: int
+    _orders: dict[str, tuple[int, NDArray[np.int64]]] = field(default_factory=dict, repr=False)  # language → pass, its order
 
     @property
     def languages(self) -> list[str]:
         return [*self.windows["train"]]
 
     def fingerprint(self) -> str:
-        """sha256 of all windows, and of how they are masked."""
+        """sha256 of all windows, of how they are masked, and of the order of the languages, which that of the batches follows from."""
         content = {
             f"{part} {language}": hashlib.sha256(np.ascontiguousarray(windows_WT).data).hexdigest()
             for part, found in self.windows.items()
             for language, windows_WT in found.items()
         }
-        return fingerprint([content, self.windows["train"][self.languages[0]].shape[1], self.mask_rate, self.seed])
+        return fingerprint([content, self.languages, self.windows["train"][self.languages[0]].shape[1], self.mask_rate, self.seed])
 
     def step(self, number: int, batch_size: int) -> MaskedBatch:
         """The batch of a step, counted from 0.
@@ -75,9 +80,16 @@ class TextWindows:
         turn, place = divmod(number, each * len(sizes))
         drawn = int(permutation(each * len(sizes), self.seed, "batches of distillation", turn)[place])
         language, batch = self.languages[drawn // each], drawn % each
-        order_W = permutation(sizes[language], self.seed, "windows of distillation", language, turn)
+        order_W = self._order(language, turn)
         chosen_B = order_W[(np.arange(batch_size) + batch * batch_size) % sizes[language]]
         return self.masked("train", language, chosen_B.tolist(), turn)
+
+    def _order(self, language: str, turn: int) -> NDArray[np.int64]:
+        """The order of a language's windows in a pass; made once for all of its steps."""
+        if language not in self._orders or self._orders[language][0] != turn:
+            count = len(self.windows["train"][language])
+            self._orders[language] = turn, permutation(count, self.seed, "windows of distillation", language, turn)
+        return self._orders[language][1]
 
     def validation(self, language: str, batch_size: int) -> Iterator[MaskedBatch]:
         """All validation windows of a language, always with the same masks."""
@@ -115,81 +127,107 @@ class TextWindows:
         return np.flatnonzero(self.maskable).astype(np.uint32)
 
 
-def content_of(file: str) -> list[int]:
-    """What tells an article shard from another one without reading it: the articles and the bytes of each row group."""
-    metadata = open_article_shard(file).metadata
-    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
-    return [number for group in groups for number in (group.num_rows, group.total_byte_size)]
-
-
-def make_windows(
+def open_windows(
     folder: Path,
     corpora: Mapping[str, Sequence[str]],
     tokenizer: Any,
-    roles: Roles,
+    name: str,
     *,
     max_length: int,
+    mask_rate: float,
     validation: float,
-    identity: Mapping[str, Any],
+    seed: int,
     progress: bool,
-) -> dict[str, dict[str, NDArray[np.int32]]]:
-    """The windows of article shards in a folder, made unless those are there: part → language → [W, T].
+) -> TextWindows:
+    """The windows of article shards in a folder, made unless those of the same text and tokenizer are there.
 
     corpora     language → files
+    tokenizer   a fast tokenizer (PreTrainedTokenizerFast); name: its owner, for messages
     validation  percent of the articles of a language; 0: there is no such part
-    identity    what the windows depend on
 
-    Raises InputError for a language whose text does not fill a window in each part.
+    Raises InputError for a language whose text does not fill a window in each part, and for a folder that cannot be written.
     """
-    done = folder / _DONE
+    roles, vocabulary = read_roles(tokenizer, name), vocabulary_of(tokenizer, name)
+    maskable_V = np.array([piece is not None for piece in vocabulary.pieces], dtype=np.bool_)
+    identity = {
+        "tokenizer": vocabulary.tokenizer_fingerprint,
+        "max_length": max_length,
+        "validation": validation,
+        "articles": {language: [location_fingerprint(file) for file in files] for language, files in corpora.items()},
+    }
+    parts, done = PARTS if validation else PARTS[:1], folder / _DONE
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise storage_fault(folder, error, local=True) or error from None
     if not done.is_file() or differences(read_state_file(done), identity):  # what was trained on others names them in its identity
         done.unlink(missing_ok=True)
-        folder.mkdir(parents=True, exist_ok=True)
+        cut = _Cut(roles=roles, maskable_V=maskable_V, max_length=max_length, validation=validation)
         for language, files in corpora.items():
-            for part, windows_WT in _cut(files, tokenizer, roles, max_length, validation, language, progress).items():
-                _save(folder / f"{language}.{part}.int32", windows_WT)
-        write_text(done, json.dumps(dict(identity)))
-    parts = PARTS if validation else PARTS[:1]
-    return {part: {language: _load(folder / f"{language}.{part}.int32", max_length) for language in corpora} for part in parts}
+            cut.write(folder, language, files, tokenizer.backend_tokenizer, parts, progress=progress)
+        write_text(done, json.dumps(identity))
+    windows = {part: {language: _load(folder / f"{language}.{part}.int32", max_length) for language in corpora} for part in parts}
+    return TextWindows(windows=windows, roles=roles, maskable=maskable_V, mask_rate=mask_rate, seed=seed)
 
 
-def _cut(
-    files: Sequence[str], tokenizer: Any, roles: Roles, max_length: int, validation: float, language: str, progress: bool
-) -> dict[str, NDArray[np.int32]]:
-    """The windows of one language by part."""
-    articles = sum(open_article_shard(file).metadata.num_rows for file in files)
-    first = max(1, round(articles * validation / 100)) if validation else 0
-    special = np.array([roles.pad, roles.cls, roles.sep, roles.mask])
-    streams: dict[str, list[NDArray[np.int32]]] = {part: [] for part in (PARTS if validation else PARTS[:1])}
-    number, counters = 0, Counter[str]()
-    with progress_bar(articles, f"windows, {language}", "articles", show=progress) as bar:
-        for batch in tokenise((article for file in files for article in read_articles(file)), tokenizer, False, counters):
+@dataclass(frozen=True, kw_only=True)
+class _Cut:
+    """How text is cut. One article at a time is in memory, with what it leaves of a window."""
+
+    roles: Roles
+    maskable_V: NDArray[np.bool_]
+    max_length: int
+    validation: float
+
+    def write(
+        self, folder: Path, language: str, files: Sequence[str], tokenizer: Any, parts: Sequence[str], *, progress: bool
+    ) -> None:
+        """The files of one language, one for each part. The articles for validation come first."""
+        articles = sum(open_article_shard(file).metadata.num_rows for file in files)
+        first = max(1, round(articles * self.validation / 100)) if self.validation else 0
+        counts = dict.fromkeys(parts, 0)
+        with progress_bar(articles, f"windows, {language}", "articles", show=progress) as bar:
+            pieces = self._pieces(files, tokenizer, first, bar)
+            for part, group in groupby(pieces, key=itemgetter(0)):
+
+                def write(out: pa.NativeFile, part: str = part, group: Iterator[tuple[str, NDArray[np.int32]]] = group) -> None:
+                    for windows_WT in self._windows(ids for _, ids in group):
+                        out.write(np.ascontiguousarray(windows_WT).data)
+                        counts[part] += len(windows_WT)
+
+                write_atomically(folder / f"{language}.{part}.int32", write)
+        for part, count in counts.items():
+            if not count:
+                raise InputError(
+                    f"corpus of '{language}': its articles for {part} fill no window of {self.max_length} tokens with a known piece; "
+                    "expected one: give more text, or lower the length of windows"
+                    + (", or raise examples.validation" if part == "validation" else "")
+                )
+
+    def _pieces(self, files: Sequence[str], tokenizer: Any, first: int, bar: Any) -> Iterator[tuple[str, NDArray[np.int32]]]:
+        """(part, ids with cls and sep) of each article. A quoted "[MASK]" is text."""
+        roles = self.roles
+        special = np.array([roles.pad, roles.cls, roles.sep, roles.mask])
+        articles = (article for file in files for article in read_articles(file))
+        number = 0
+        for batch in tokenise(articles, tokenizer, False, Counter()):
             for _, ids, _ in batch:
-                ids = np.where(np.isin(ids, special), roles.unk, ids)  # a quoted "[MASK]" is text
+                inside = np.where(np.isin(ids, special), roles.unk, ids)
                 if len(ids):
                     part = "validation" if number < first else "train"
-                    streams[part].append(np.concatenate([[roles.cls], ids, [roles.sep]]).astype(np.int32))
+                    yield part, np.concatenate([[roles.cls], inside, [roles.sep]]).astype(np.int32)
                 number += 1
             bar.update(len(batch))
-    found = {}
-    for part, pieces in streams.items():
-        tokens = np.concatenate([np.zeros(0, dtype=np.int32), *pieces])
-        count = len(tokens) // max_length
-        if not count:
-            raise InputError(
-                f"corpus of '{language}': its articles for {part} have {len(tokens):,} tokens; expected at least a window of {max_length}: "
-                "give more text, or lower the length of windows"
-                + (", or raise examples.validation" if part == "validation" else "")
-            )
-        found[part] = tokens[: count * max_length].reshape(count, max_length)
-    return found
 
-
-def _save(file: Path, windows_WT: NDArray[np.int32]) -> None:
-    def write(out: pa.NativeFile) -> None:
-        out.write(np.ascontiguousarray(windows_WT).data)
-
-    write_atomically(file, write)
+    def _windows(self, articles: Iterator[NDArray[np.int32]]) -> Iterator[NDArray[np.int32]]:
+        """[W, T] the windows of articles one behind the other; a window without a piece that can be masked is left out."""
+        rest: NDArray[np.int32] = np.zeros(0, dtype=np.int32)
+        for ids in articles:
+            tokens = np.concatenate([rest, ids])
+            count = len(tokens) // self.max_length
+            windows_WT = tokens[: count * self.max_length].reshape(count, self.max_length)
+            yield windows_WT[self.maskable_V[windows_WT].any(axis=1)]
+            rest = tokens[count * self.max_length :]
 
 
 def _load(file: Path, max_length: int) -> NDArray[np.int32]:

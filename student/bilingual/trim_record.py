@@ -1,6 +1,7 @@
 """trim.json: beside a trimmed model, what it was made from, and the old id of each of its ids."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,16 @@ class TrimRecord:
 
     model: str  # a folder or Hub id, as it was given
     weights: str  # `data.identity.weights_fingerprint` of the model before
-    languages: tuple[str, ...]
+    tokenizer: str  # fingerprint of its tokenizer
+    corpora: Mapping[str, tuple[str, ...]]  # language → sha256 of each file of its text
     min_probability: float
     min_coverage: float
     articles: int  # of each language that were counted at most; 0: all
     kept_ids: NDArray[np.int64]  # [V'] the old id of each new id, increasing
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        return tuple(self.corpora)
 
 
 def write_trim(folder: Path, record: TrimRecord) -> None:
@@ -50,7 +56,8 @@ def read_trim(folder: Path) -> TrimRecord:
     return TrimRecord(
         model=content["model"],
         weights=content["weights"],
-        languages=tuple(content["languages"]),
+        tokenizer=content["tokenizer"],
+        corpora={language: tuple(files) for language, files in content["corpora"].items()},
         min_probability=float(content["min_probability"]),
         min_coverage=float(content["min_coverage"]),
         articles=content["articles"],
@@ -69,7 +76,8 @@ def _are_ids(value: Any) -> bool:
 _RULES = {
     "model": lambda value: isinstance(value, str),
     "weights": lambda value: isinstance(value, str) and len(value) == 64,
-    "languages": lambda value: isinstance(value, list) and bool(value) and all(isinstance(one, str) for one in value),
+    "tokenizer": lambda value: isinstance(value, str) and len(value) == 64,
+    "corpora": lambda value: isinstance(value, dict) and bool(value) and all(isinstance(one, list) for one in value.values()),
     "min_probability": lambda value: isinstance(value, int | float) and 0 < value <= 1,
     "min_coverage": lambda value: isinstance(value, int | float) and 0 <= value <= 1,
     "articles": _is_number,

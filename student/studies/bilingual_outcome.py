@@ -96,7 +96,7 @@ def _phase_one(found: Mapping[str, Values]) -> Table:
             scores = [look[key] for key in ("mlm_loss", "mlm_accuracy", "teacher_mlm_loss", "teacher_mlm_accuracy")]
             rows.append([name, language, values["vocab_size"], values["tokens"], *scores])
     return Table(
-        title="Phase 1: masked-LM loss and accuracy on the validation windows, which no loss of phase 1 asks for",
+        title="Phase 1: masked-LM loss and accuracy on the validation windows; phase 1 does not train on this loss",
         columns=[
             Column("student"),
             Column("language"),

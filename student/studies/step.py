@@ -107,7 +107,7 @@ def _begin(work: Path, step: Step) -> None:
 def _clear(work: Path, step: Step) -> None:
     """Remove what no step of this work folder is known to have made: commands would take it for their own."""
     for command in step.commands:
-        if command[0] == "pretrain":
+        if command[0] == "pretrain" or command[:2] == ("sparse", "apply"):
             out = work / command[command.index("--out") + 1]
             for folder in (out, out.with_name(f".{out.name}.work")):
                 shutil.rmtree(folder, ignore_errors=True)

@@ -34,19 +34,19 @@ def new_model(folder: Path, task: Task, labels: Sequence[str], max_length: int, 
         "label2id": {label: n for n, label in enumerate(labels)},
     }
     eager = {"attn_implementation": "eager"} if maps else {}
-    model, missing = _open(folder, task.auto_class, (named if labels else {"num_labels": 2}) | eager)
+    model, missing = open_model(folder, task.auto_class, (named if labels else {"num_labels": 2}) | eager)
     # The head is new. So is BERT's pooler, which masked LMs do not have.
     prefix = f"{model.base_model_prefix}."
-    _refuse_missing(folder, [key for key in missing if key.startswith(prefix) and "pooler" not in key], "its encoder")
-    _check_room(folder, model, max_length)
+    refuse_missing(folder, [key for key in missing if key.startswith(prefix) and "pooler" not in key], "its encoder")
+    check_room(folder, model, max_length)
     return model
 
 
 def masked_lm(folder: Path, max_length: int) -> Any:
     """The masked LM of a folder, with every weight. Raises InputError for another model, and one without room for `max_length` tokens."""
-    model, missing = _open(folder, "AutoModelForMaskedLM", {})
-    _refuse_missing(folder, missing, "a masked LM")
-    _check_room(folder, model, max_length)
+    model, missing = open_model(folder, "AutoModelForMaskedLM", {})
+    refuse_missing(folder, missing, "a masked LM")
+    check_room(folder, model, max_length)
     return model
 
 
@@ -76,7 +76,7 @@ def check_reading(folder: Path, model: Any, reader: Reader, max_length: int) -> 
         raise InputError(f"{folder}: {reason}; expected a model whose result for a text does not depend on the texts beside it")
 
 
-def _open(folder: Path, auto_class: str, options: dict[str, Any]) -> tuple[Any, list[str]]:
+def open_model(folder: Path, auto_class: str, options: dict[str, Any]) -> tuple[Any, list[str]]:
     """The model in float32, and the names of the weights that the folder lacks."""
     try:
         config = load_config(folder)
@@ -90,14 +90,15 @@ def _open(folder: Path, auto_class: str, options: dict[str, Any]) -> tuple[Any, 
     raise InputError(f"{folder}: holds a model of the type '{config.model_type}', which is no masked LM; expected one")
 
 
-def _refuse_missing(folder: Path, missing: Sequence[str], what: str) -> None:
+def refuse_missing(folder: Path, missing: Sequence[str], what: str) -> None:
     if missing:
         raise InputError(
             f"{folder}: lacks {len(missing)} weights of {what} ({missing[0]}, …), which would be random; expected all: save it again"
         )
 
 
-def _check_room(folder: Path, model: Any, max_length: int) -> None:
+def check_room(folder: Path, model: Any, max_length: int, option: str = "--max-length") -> None:
+    """Raise InputError if the model has fewer positions than `max_length`, which `option` says."""
     room = longest_window(model)
     if room is not None and room < max_length:
-        raise InputError(f"{folder}: has {room} positions, and --max-length is {max_length}; expected as many: lower --max-length")
+        raise InputError(f"{folder}: has {room} positions, and {option} is {max_length}; expected as many: lower {option}")

@@ -5,9 +5,10 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from data.identity import fingerprint, weights_fingerprint
+from data.identity import fingerprint
 from data.recipe import Precision
 from data.storage import require_files
+from student.bilingual.sparse_model import base_fingerprints
 from student.tasks.pairing import PairTask
 from student.tasks.questioning import QuestionTask
 from student.tasks.reading import Tokens
@@ -46,7 +47,7 @@ class SparseTuning:
     def identity(self) -> dict[str, Any]:
         """What the weights depend on, but for the languages' files."""
         found = {"sparse": self.share, "full_epochs": self.full_epochs, "freeze_norms": self.freeze_norms}
-        return found | ({"distil_from": weights_fingerprint(self.teacher)} if self.teacher else {})
+        return found | ({"distil_from": [*base_fingerprints(self.teacher)]} if self.teacher else {})
 
 
 _FULL_EPOCHS = {"ner": 3.0, "udpos": 3.0, "xnli": 5.0, "pawsx": 5.0, "qa": 2.0}

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from data.identity import weights_fingerprint
-from data.sparse_file import SparseFile, read_sparse, write_sparse
+from data.sparse_file import SparseFile, read_language_sparse, write_sparse
 from data.sparse_header import SparseHeader
 from student.bilingual.sparse_model import add_sparse, base_fingerprints, sparse_names
 from student.bilingual.sparse_tuning import EPS, Hook, SparseTuned, sparse_tune
@@ -37,7 +37,7 @@ class Languages:
         weights, tokenizer = base_fingerprints(model.folder)
         return cls(
             contents={
-                language: read_sparse(file, base_weights=weights, base_tokenizer=tokenizer)
+                language: read_language_sparse(file, language, base_weights=weights, base_tokenizer=tokenizer)
                 for language, file in request.sparse.languages.items()
             }
         )
@@ -95,6 +95,7 @@ class TunedModel:
         return replace(
             found.sparse,
             steps=found.full.steps + found.sparse.steps,
+            best_step=found.full.steps + found.sparse.best_step,
             seconds=found.full.seconds + found.sparse.seconds,
             peak_mb=max(found.full.peak_mb, found.sparse.peak_mb),
         )
@@ -104,6 +105,10 @@ def task_header(request: Request, model: Judged, language: str, labels: tuple[st
     """The header of the file that a sparse fine-tuning of this model writes; its counts follow from the training."""
     if request.sparse is None:
         return None
+    if model.tokens not in (None, "union"):
+        raise InputError(
+            f"--tokens {model.tokens}: found with --sparse, whose file belongs to the tokenizer in {model.folder}; expected --tokens union"
+        )
     weights, tokenizer = base_fingerprints(model.folder)
     return SparseHeader(
         kind="task",
@@ -126,8 +131,8 @@ def task_teacher(request: Request, model: Judged, opened: Any, labels: tuple[str
         return None
     if model.tokens is not None:
         raise InputError(
-            f"{model.name}: is a student over a union vocabulary, whose pieces no teacher of --distil-from has; expected a model that was "
-            "trimmed or distilled from the teacher's base"
+            f"{model.name}: is a student over a union vocabulary, and a teacher of --distil-from has other pieces; expected a model "
+            "that was trimmed or distilled from the teacher's base"
         )
     if weights_fingerprint(model.folder) == weights_fingerprint(request.sparse.teacher):
         raise InputError(f"--distil-from {request.sparse.teacher}: is {model.name} itself; expected another model")

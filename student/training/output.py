@@ -36,13 +36,13 @@ def open_output(out: Path, identity: Mapping[str, Any], *, resume: bool) -> None
     write_text(file, json.dumps(dict(identity), indent=2) + "\n")
 
 
-def refuse_existing(out: Path) -> None:
-    """Raise InputError unless the folder is new or empty."""
+def refuse_existing(out: Path, other: str = "another --student name") -> None:
+    """Raise InputError unless the folder is new or empty. other: what gives another folder."""
     if out.exists() and not out.is_dir():
         raise InputError(f"{out}: found a file; expected a folder, or none: choose another name")
     if out.exists() and any(out.iterdir()):
         advice = "continue with --resume, or choose" if (out / IDENTITY).exists() else "choose"
-        raise InputError(f"{out}: found a folder that is not empty; {advice} another --student name, or remove the folder")
+        raise InputError(f"{out}: found a folder that is not empty; {advice} {other}, or remove the folder")
 
 
 def finish_output(out: Path, model: Any, tokenizer: Path) -> None:

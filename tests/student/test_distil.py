@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,14 +17,19 @@ from transformers import AutoModelForMaskedLM, AutoTokenizer
 from data.recipe_file import load_bilingual_recipe
 from data.sparse_file import SparseFile, read_sparse, write_sparse
 from data.sparse_header import SparseHeader
+from student.bilingual.distil_loop import Distilling, _gradients
+from student.bilingual.shallow import shallow_student
 from student.bilingual.sparse_model import base_fingerprints, sparse_names
-from student.bilingual.text_windows import TextWindows
+from student.bilingual.teacher import Teacher, open_with_states
+from student.bilingual.text_windows import TextWindows, open_windows
 from student.distil import distil
 from student.training.metrics import read_rows
 from tests.support.bilingual import bilingual_recipe, command
+from tests.support.factories import article_shard, articles
 from tests.support.paths import ROOT
 from tests.support.stopping import kill_when
 from vocab.roles import Roles
+from vocab.tokenizer_source import open_tokenizer
 
 
 @pytest.fixture(scope="module")
@@ -119,12 +125,57 @@ def test_an_interruption_saves_a_checkpoint(made: Path) -> None:
     assert (run / f"student/checkpoints/step-{step:08d}").is_dir()
 
 
-def test_micro_batches_give_the_same_student(made: Path) -> None:
-    settings = ["--set", "train.steps=5", "--set", "train.warmup_steps=0"]
-    for name, more in (("whole", []), ("parts", ["--set", "train.micro_batch=3"])):
-        assert command("distil", str(made / "recipe.toml"), "--out", str(made / name), *settings, *more).exit_code == 0
-    one, other = (read_rows(made / name / "student")[-1]["loss"] for name in ("whole", "parts"))
-    assert one == pytest.approx(other, rel=1e-4)
+def test_micro_batches_give_the_gradients_of_the_batch(made: Path) -> None:
+    recipe = load_bilingual_recipe(made / "recipe.toml")
+    teacher = open_with_states(made / "run/trimmed").eval()
+    found = []
+    for size in (None, 3):
+        student = shallow_student(teacher, 2)
+        windows = open_windows(
+            made / "run/windows",
+            {language: sorted(map(str, (made / f"corpora/{language}").glob("*"))) for language in recipe.corpora},
+            open_tokenizer(made / "run/trimmed", "teacher"),
+            "teacher",
+            **recipe.examples.model_dump(),
+            seed=recipe.seed,
+            progress=False,
+        )
+        training = Distilling(
+            student=student,
+            teacher=Teacher(model=teacher),
+            windows=windows,
+            settings=recipe.train.model_copy(update={"micro_batch": size}),
+            out=made,
+            identity={},
+            device=torch.device("cpu"),
+        )
+        losses = _gradients(training, windows.step(0, 4))
+        found.append((losses, torch.cat([p.grad.flatten() for p in student.base_model.parameters() if p.grad is not None])))
+    assert found[0][0] == pytest.approx(found[1][0], rel=1e-5)
+    assert torch.allclose(found[0][1], found[1][1], atol=1e-6)
+    assert found[0][1].abs().max() > 1e-4
+
+
+def test_a_teacher_in_half_precision_gives_a_student_in_float32(made: Path) -> None:
+    small = bilingual_recipe(made / "half", train={"steps": 2, "eval_steps": 2})
+    AutoModelForMaskedLM.from_pretrained(made / "half/mul").to(torch.bfloat16).save_pretrained(made / "half/mul")
+    assert command("distil", str(small), "--out", str(made / "half/run")).exit_code == 0
+    student = AutoModelForMaskedLM.from_pretrained(made / "half/run/student")
+    assert {parameter.dtype for parameter in student.parameters()} == {torch.float32}
+
+
+def test_other_text_of_the_same_size_is_other_text(made: Path) -> None:
+    """Nothing that was made of one text is used for another, though rows and bytes are the same."""
+    recipe = bilingual_recipe(made / "text", train={"steps": 1, "eval_steps": 1})
+    assert command("distil", str(recipe), "--out", str(made / "text/run")).exit_code == 0
+    windows = (made / "text/run/windows/de.train.int32").read_bytes()
+    article_shard(made / "text/corpora/de/part1.parquet", [text.swapcase() for text in articles("de", 80)[40:]], rows_per_group=7)
+    shutil.rmtree(made / "text/run/student")
+    stale = command("distil", str(recipe), "--out", str(made / "text/run"))
+    assert (stale.exit_code, "was trimmed in another way (text: found" in stale.output) == (2, True)
+    untrimmed = ["--set", "vocabulary.trim=false"]
+    assert command("distil", str(recipe), "--out", str(made / "text/run"), *untrimmed).exit_code == 0
+    assert (made / "text/run/windows/de.train.int32").read_bytes() != windows
 
 
 def test_languages_have_their_own_teacher(made: Path) -> None:
@@ -149,12 +200,15 @@ def test_languages_have_their_own_teacher(made: Path) -> None:
     file = made / "de.safetensors"
     write_sparse(file, SparseFile(header=header, indices=indices, values=values, shapes=shapes, dense={}))
     recipe = bilingual_recipe(
-        made / "with", teacher={"sparse": {"de": str(file)}}, train={"steps": 1, "eval_steps": 1, "log_steps": 1}
+        made / "with", teacher={"sparse": {"de": str(file)}}, train={"steps": 2, "eval_steps": 2, "log_steps": 2}
     )
     found = distil(load_bilingual_recipe(recipe), made / "with/run", progress=False).look["languages"]
-    plain = bilingual_recipe(made / "without", train={"steps": 1, "eval_steps": 1, "log_steps": 1})
+    plain = bilingual_recipe(made / "without", train={"steps": 2, "eval_steps": 2, "log_steps": 2})
     other = distil(load_bilingual_recipe(plain), made / "without/run", progress=False).look["languages"]
     assert found["de"]["hidden_loss"] > 1.2 * other["de"]["hidden_loss"]
+    trained, plainly = (read_rows(made / name / "run/student")[0]["losses"] for name in ("with", "without"))
+    assert trained.keys() == {"de", "en"}  # a batch of each
+    assert trained["de"] > 1.2 * plainly["de"]
     assert found["en"]["teacher_mlm_loss"] == other["en"]["teacher_mlm_loss"]
     assert found["de"]["teacher_mlm_loss"] != other["de"]["teacher_mlm_loss"]
     assert read_sparse(file).fingerprint() in (made / "with/run/student/student.json").read_text()
@@ -190,16 +244,19 @@ def test_windows_are_masked_by_what_they_are_and_not_by_their_batch() -> None:
         (["student.reduction=3"], "student.reduction: found 3; the teacher has 4 layers"),
         (["teacher.model=nowhere"], "is not a folder"),
         (["corpora.de=nowhere/*.parquet"], "corpus of 'de': no file matches"),
-        (["examples.max_length=9999"], "tokens; expected at least a window of 9999"),
+        (["examples.max_length=64", "corpora.de=corpora/short.parquet"], "its articles for train fill no window of 64 tokens"),
         (["train.warmup_steps=40"], "warmup_steps 40 are not fewer than steps 40"),
         (["train.rate=1"], "unknown key 'train.rate'"),
         (["teacher.sparse.fr=x"], "no corpus of this language"),
         (["teacher.sparse.de=nowhere.safetensors"], "nowhere.safetensors: no such file"),
         (["train.learning_rate=1e30"], "expected a number: lower train.learning_rate"),
         (["student.layers=top"], "student.layers: found 'top'"),
+        (["student.reduction=true"], "student.reduction: found True"),
+        (["examples.max_length=65"], "has 64 positions, and examples.max_length is 65"),
     ],
 )
 def test_what_is_refused(settings: list[str], message: str, made: Path, tmp_path: Path) -> None:
+    article_shard(made / "corpora/short.parquet", articles("de", 2))
     options = [part for setting in settings for part in ("--set", setting)]
     done = command("distil", str(made / "recipe.toml"), "--out", str(tmp_path / "run"), *options)
     assert done.exit_code == 2
@@ -210,9 +267,14 @@ def test_what_is_refused(settings: list[str], message: str, made: Path, tmp_path
 def test_a_folder_of_another_recipe_is_refused(made: Path) -> None:
     done = command("distil", str(made / "recipe.toml"), "--out", str(made / "run"))
     assert (done.exit_code, "not empty; continue with --resume" in done.output) == (2, True)
-    other = command("distil", str(made / "recipe.toml"), "--out", str(made / "run"), "--resume", "--set", "seed=7")
-    assert other.exit_code == 2
-    assert "found" in other.output
+    before = (made / "run/recipe.toml").read_bytes()
+    for setting, name in (
+        ("seed=7", "seed: found 42, expected 7"),
+        ("train.eval_steps=3", "train.eval_steps: found 10, expected 3"),
+    ):
+        other = command("distil", str(made / "recipe.toml"), "--out", str(made / "run"), "--resume", "--set", setting)
+        assert (other.exit_code, name in other.output) == (2, True), other.output
+    assert (made / "run/recipe.toml").read_bytes() == before
     again = command("distil", str(made / "recipe.toml"), "--out", str(made / "run"), "--resume")
     assert again.exit_code == 0  # it is finished: its table is printed again
 

@@ -5,10 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from transformers import AutoConfig, AutoModelForMaskedLM
+from transformers import AutoModelForMaskedLM
 
 from data.articles import read_articles
-from data.flops import encoder_flops
 from student.bilingual.shallow import shallow_student
 from student.bilingual.teacher import open_with_states
 from student.hf_folder import copy_tokenizer
@@ -37,10 +36,20 @@ def test_what_is_counted(folder: Path) -> None:
     for row, name in ((large, "mul"), (small, "small")):
         assert row["parameters"] == AutoModelForMaskedLM.from_pretrained(folder / name).num_parameters()
         assert row["tokens"] == lengths.sum()
-        assert row["gflops"] == pytest.approx(encoder_flops(AutoConfig.from_pretrained(folder / name), lengths).sum() / 1e9)
+        layers = 4 if name == "mul" else 2
+        a_token = layers * (8 * 32**2 + 4 * 32 * 64 + 4 * 32 * lengths)
+        assert row["gflops"] == pytest.approx((lengths * a_token).sum() / 1e9)
     assert small["gflops"] == pytest.approx(large["gflops"] / 2)
     assert large["times_as_fast"] == 1.0
-    assert small["seconds"] > 0
+    assert small["times_as_fast"] == pytest.approx(large["seconds"] / small["seconds"])
+
+
+def test_every_model_reads_every_text(folder: Path) -> None:
+    texts = [part for language in ("de", "en") for part in ("--text", f"{language}={folder}/corpora/{language}/part0.parquet")]
+    models = ["--model", str(folder / "mul"), "--teacher", f"de={folder / 'small'}"]
+    done = command("evaluate", "speed", *models, *texts, "--rounds", "1", "--max-length", "24", "--json")
+    rows = json.loads(done.stdout)["rows"]
+    assert rows[0]["tokens"] == rows[1]["tokens"]
 
 
 def test_what_is_refused(folder: Path) -> None:

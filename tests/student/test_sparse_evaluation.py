@@ -103,10 +103,9 @@ def test_a_student_learns_from_a_tuned_teacher_and_not_from_gold(inside: Path) -
     assert scores(inside / "distilled")["en"] > 40
     # The same files with tags that are all wrong give the same weights: the teacher's outputs alone are learned from.
     text = (inside / "ud/en-train.conllu").read_text()
-    other = text.translate(str.maketrans({}))
     tags = sorted({line.split("\t")[3] for line in text.splitlines() if "\t" in line})
     turned = dict(zip(tags, tags[1:] + tags[:1], strict=True))
-    lines = [line if "\t" not in line else _with_tag(line, turned) for line in other.splitlines()]
+    lines = [line if "\t" not in line else _with_tag(line, turned) for line in text.splitlines()]
     (inside / "ud/en-wrong.conllu").write_text("\n".join(lines) + "\n")
     wrong = [one.replace("en-train", "en-wrong") for one in arguments]
     assert evaluate(*wrong, "--out", "wrong").exit_code == 0
@@ -169,8 +168,41 @@ def test_each_language_is_read_with_its_own_sparse_fine_tuning(inside: Path) -> 
         out = inside / f"composed-{language}"
         assert command("sparse", "apply", "mul", str(files[language]), str(file), "--out", str(out)).exit_code == 0
         assert found[language] == pytest.approx(accuracy_of(out, inside / f"ud/{language}-test.conllu"))
-    alone = scores(inside / "of_teacher") if (inside / "of_teacher").exists() else {}
-    assert found != alone
+    assert command("sparse", "apply", "mul", str(file), "--out", str(inside / "composed-none")).exit_code == 0
+    alone = accuracy_of(inside / "composed-none", inside / "ud/de-test.conllu")
+    assert found["de"] != pytest.approx(alone)  # the language's file changes what the model says
+    swapped = evaluate(
+        "udpos", "--model", "mul", *ZERO_SHOT, *FAST, *SPARSE, "--language-sparse", f"de={files['en']}", "--out", "no"
+    )
+    assert (swapped.exit_code, "expected the sparse fine-tuning of the language 'de'" in swapped.output) == (2, True)
+    of_task = evaluate("udpos", "--model", "mul", *ZERO_SHOT, *FAST, *SPARSE, "--language-sparse", f"en={file}", "--out", "no")
+    assert (of_task.exit_code, "is a task's" in of_task.output) == (2, True)
+
+
+def test_normalisations_stay_unless_they_are_trained_too(inside: Path) -> None:
+    kept = read_sparse(sparse_teacher(inside))
+    assert not any("LayerNorm" in name for name in kept.shapes)
+    done = evaluate("udpos", "--model", "mul", *ZERO_SHOT, *FAST, *SPARSE, "--train-norms", "--out", "norms")
+    assert done.exit_code == 0, done.output
+    trained = read_sparse(next((inside / "norms/sparse").iterdir()))
+    assert any("LayerNorm" in name for name in trained.shapes)
+    assert trained.header.parameters > kept.header.parameters
+    run = json.loads((inside / "norms/udpos.json").read_text())["runs"][0]
+    assert run["steps"] == run["best_step"] == (4 + 10) * 3  # full and sparse epochs of three batches
+
+
+def test_another_tokenizer_of_the_teacher_is_another_teacher(inside: Path) -> None:
+    sparse_teacher(inside)
+    shutil.copytree(inside / "tuned", inside / "retold", dirs_exist_ok=True)
+    arguments = ["udpos", "--model", "student", *ZERO_SHOT, *FAST, *SPARSE, "--distil-from", "retold", "--out", "retaught"]
+    assert evaluate(*arguments).exit_code == 0
+    state = json.loads((inside / "retold/tokenizer.json").read_text())
+    vocabulary = state["model"]["vocab"]
+    one, other = list(vocabulary)[-2:]
+    vocabulary[one], vocabulary[other] = vocabulary[other], vocabulary[one]
+    (inside / "retold/tokenizer.json").write_text(json.dumps(state))
+    again = evaluate(*arguments)
+    assert (again.exit_code, "distil_from: found" in again.output) == (2, True)
 
 
 def accuracy_of(model_folder: Path, treebank: Path) -> float:

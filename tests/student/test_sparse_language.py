@@ -13,6 +13,7 @@ from transformers import AutoModelForMaskedLM
 from data.sparse_file import read_sparse
 from student.bilingual.sparse_model import base_fingerprints, sparse_names
 from tests.support.bilingual import bilingual_recipe, command
+from tests.support.factories import article_shard
 from tests.support.paths import ROOT
 from tests.support.stopping import kill_when
 
@@ -111,7 +112,8 @@ def test_a_killed_call_continues(phase: str, step: int, made: Path) -> None:
         ({"--corpus": "nowhere/*"}, "no file matches"),
         ({"--language": "Deutsch"}, "expected the code of a language"),
         ({"--share": "1"}, "leaves"),
-        ({"--max-length": "5000"}, "expected at least a window of 5000"),
+        ({"--max-length": "65"}, "has 64 positions, and --max-length is 65"),
+        ({"--out": "mul/de.safetensors"}, "is in the folder of the model"),
         ({"--learning-rate": "1e30"}, "expected a number: lower --learning-rate"),
     ],
 )
@@ -124,3 +126,20 @@ def test_what_is_refused(change: dict[str, str], message: str, made: Path, monke
     assert done.exit_code == 2
     assert message in done.output
     assert not (made / "refused.safetensors").exists()
+
+
+def test_l1_keeps_the_differences_small(made: Path) -> None:
+    found = []
+    for strength in ("0", "3000"):
+        file = made / f"l1-{strength}.safetensors"
+        assert command(*arguments(made, file.name), "--l1", strength).exit_code == 0
+        found.append(sum(float(np.abs(values).sum()) for values in read_sparse(file).values.values()))
+    assert found[1] < 0.9 * found[0]
+
+
+def test_text_without_a_known_piece_is_refused(made: Path) -> None:
+    article_shard(made / "corpora/odd.parquet", ["\U0001f600 \U0001f601 " * 40] * 9)
+    given = arguments(made, "odd.safetensors")
+    given[given.index("--corpus") + 1] = str(made / "corpora/odd.parquet")
+    done = command(*given)
+    assert (done.exit_code, "fill no window of 16 tokens with a known piece" in done.output) == (2, True)

@@ -246,12 +246,12 @@ def test_what_is_no_masked_lm_is_refused(place: Path, tmp_path: Path) -> None:
         ({"kept_ids": [1, 1]}, "found a damaged 'kept_ids'"),
         ({"kept_ids": [0.5]}, "found a damaged 'kept_ids'"),
         ({"weights": "abc"}, "found a damaged 'weights'"),
-        ({"languages": []}, "found a damaged 'languages'"),
+        ({"corpora": {}}, "found a damaged 'corpora'"),
     ],
 )
 def test_a_damaged_record_is_refused(change: dict[str, Any], message: str, tmp_path: Path) -> None:
-    sound = {"version": 1, "model": "m", "weights": "0" * 64, "languages": ["de"], "min_probability": 1e-6, "min_coverage": 0}
-    content = sound | {"articles": 0, "kept_ids": [0, 3]}
+    sound = {"version": 1, "model": "m", "weights": "0" * 64, "tokenizer": "1" * 64, "corpora": {"de": ["2" * 64]}}
+    content = sound | {"min_probability": 1e-6, "min_coverage": 0, "articles": 0, "kept_ids": [0, 3]}
     (tmp_path / "trim.json").write_text(json.dumps(content))
     assert read_trim(tmp_path).kept_ids.tolist() == [0, 3]
     (tmp_path / "trim.json").write_text(json.dumps(content | change))
