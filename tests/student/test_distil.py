@@ -20,7 +20,8 @@ from data.sparse_header import SparseHeader
 from student.bilingual.distil_loop import Distilling, _gradients
 from student.bilingual.shallow import shallow_student
 from student.bilingual.sparse_model import base_fingerprints, sparse_names
-from student.bilingual.teacher import Teacher, open_with_states
+from student.bilingual.state_losses import state_losses
+from student.bilingual.teacher import Teacher, open_with_states, states_of
 from student.bilingual.text_windows import TextWindows, open_windows
 from student.distil import distil
 from student.training.metrics import read_rows
@@ -151,8 +152,16 @@ def test_micro_batches_give_the_gradients_of_the_batch(made: Path) -> None:
         )
         losses = _gradients(training, windows.step(0, 4))
         found.append((losses, torch.cat([p.grad.flatten() for p in student.base_model.parameters() if p.grad is not None])))
-    assert found[0][0] == pytest.approx(found[1][0], rel=1e-5)
-    assert torch.allclose(found[0][1], found[1][1], atol=1e-6)
+    student, ids_BT = shallow_student(teacher, 2), torch.from_numpy(windows.step(0, 4).input_ids)
+    seen_BT = torch.ones_like(ids_BT)
+    with torch.no_grad():
+        taught = states_of(teacher, ids_BT, seen_BT)
+    hidden, attention = state_losses(states_of(student, ids_BT, seen_BT), taught, seen_BT)
+    (hidden + attention).backward()
+    plain = torch.cat([p.grad.flatten() for p in student.base_model.parameters() if p.grad is not None])
+    for losses, gradient in found:
+        assert losses == pytest.approx((float(hidden.detach()), float(attention.detach())), rel=1e-5)
+        assert torch.allclose(gradient, plain, atol=1e-6)
     assert found[0][1].abs().max() > 1e-4
 
 
