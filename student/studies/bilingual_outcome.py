@@ -51,9 +51,23 @@ def outcome(found: Mapping[str, Values]) -> Outcome:
             "parameters.",
             "The teacher has no sparse fine-tunings of languages, which the paper adds to it.",
             f"ner has {TASKS['ner']} of an epoch in the full phase and half of one in the sparse phase.",
+            *_near_nothing(found),
         ],
         plot=_plot(found),
     )
+
+
+_NOTHING = 5.0  # points: a teacher below has not transferred the task to the language
+
+
+def _near_nothing(found: Mapping[str, Values]) -> list[str]:
+    """Where the teacher itself scores next to nothing, so that nothing can be said about its students."""
+    weak = {(task, language): _values(found, "teacher, LT-SFT", task, language, language) for task in TASKS for language in TARGETS}
+    return [
+        f"In {task} the teacher itself scores {statistics.fmean(values):.1f} in {language}: differences there mean nothing."
+        for (task, language), values in weak.items()
+        if values and statistics.fmean(values) < _NOTHING
+    ]
 
 
 def _scores_table(found: Mapping[str, Values], task: str) -> Table:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from student.studies import beginnings, convergence, lean, students, tail, teachers, vocabulary
+from student.studies import beginnings, bilingual, convergence, lean, students, tail, teachers, vocabulary
 from student.studies.catalogue import LANGUAGES, TASKS
 from student.studies.deviations import rdt, spread
 from student.studies.outcome import Outcome, write_outcome
@@ -21,6 +21,7 @@ ALL = {
     "vocabulary": vocabulary,
     "lean": lean,
     "beginnings": beginnings,
+    "bilingual": bilingual,
 }
 
 
@@ -206,6 +207,35 @@ def test_lean_and_beginnings() -> None:
     nothing = {"100 random gold": heldout(5.0) | {"mean_rdt": None}, "1 150 gold": heldout(5.0) | {"mean_rdt": None}}
     assert beginnings.outcome(nothing).findings == lean.outcome(nothing).findings == []
     assert outcome.tables[0].rows[0][-1] == pytest.approx(-10.0)
+
+
+def test_bilingual_students_against_their_teacher() -> None:
+    found = {
+        "teacher udpos": scores(en=[90.0], de=[40.0, 50.0], zh=[20.0]),
+        "bistil-en-de udpos": scores(en=[89.0], de=[46.0]),
+        "bistil-en-zh udpos": scores(en=[88.0], zh=[22.0]),
+        "scratch-de udpos": scores(en=[85.0], de=[25.0]),
+        "scratch-zh udpos": scores(en=[85.0], zh=[10.0]),
+        "bistil-en-de gold udpos": scores(en=[89.5], de=[44.0]),  # the other language is missing
+        "teacher ner": scores(en=[50.0], de=[30.0], zh=[1.0]),
+    }
+    outcome = bilingual.outcome(found)
+    rows = {row[0]: row for row in outcome.tables[0].rows}
+    assert rows["BiStil"][3] == pytest.approx(((46 - 45) + (22 - 20)) / 2)
+    assert rows["bilingual from scratch"][3] == pytest.approx(((25 - 45) + (10 - 20)) / 2)
+    assert rows["BiStil without phase 2"][3] is None
+    assert rows["teacher, LT-SFT"][3] is None
+    assert rows["BiStil"][4:] == ["89.00", "88.00"]
+    assert outcome.findings == [
+        "udpos, points against the teacher in the target languages: BiStil +1.5; bilingual from scratch -15.0."
+    ]
+    assert "In ner the teacher itself scores 1.0 in zh: differences there mean nothing." in outcome.limits
+    row = {"parameters": 100, "of_the_vocabulary": 50, "tokens": 9, "gflops": 1.0, "seconds": 1.0, "times_as_fast": 1.0}
+    small = row | {"parameters": 60, "times_as_fast": 1.9}
+    cost = [row | {"model": "teachers/broad"}, small | {"model": "bistil-en-de/student"}]
+    found["cost de"] = {"rows": cost}
+    said = bilingual.outcome(found).findings[-1]
+    assert said == "A bilingual student has 60% of the teacher's parameters and is 1.90 times as fast on one thread."
 
 
 def test_spread() -> None:
