@@ -87,6 +87,15 @@ def test_a_teacher_that_no_step_began_is_removed(tmp_path: Path) -> None:
     assert not (tmp_path / "teachers/de/model.safetensors").exists()
 
 
+def test_a_tuned_model_that_no_step_began_is_removed(tmp_path: Path) -> None:
+    (tmp_path / "tuned").mkdir()
+    (tmp_path / "tuned/model.safetensors").touch()
+    apply = ("sparse", "apply", "teachers/mul", "nowhere.safetensors", "--out", "tuned")
+    with pytest.raises(InputError, match=r"'tuned' failed with exit code 2"):
+        run_step(tmp_path, Step(name="tuned", commands=(apply,)), {})
+    assert not (tmp_path / "tuned/model.safetensors").exists()
+
+
 def test_two_steps_never_write_one_store_at_once_and_others_end_after_a_failure(tmp_path: Path) -> None:
     wait = Step(name="slow", commands=((*SCHEMA,), (*SCHEMA,)), holds="store")
     wrong = Step(name="wrong", commands=(("recipe", "nowhere.toml"),))
@@ -152,6 +161,14 @@ def test_interrupted_commands_continue(tmp_path: Path) -> None:
     assert resumed(tmp_path, pretrain) == [*pretrain]
     (tmp_path / "teachers/.de.work").mkdir(parents=True)
     assert resumed(tmp_path, pretrain) == [*pretrain, "--resume"]
+    distil = ("distil", "a.toml", "--out", "runs/b", "--json")
+    assert resumed(tmp_path, distil) == [*distil]
+    (tmp_path / "runs/b/student").mkdir(parents=True)
+    assert resumed(tmp_path, distil) == [*distil, "--resume"]
+    apply = ("sparse", "apply", "teachers/mul", "a.safetensors", "--out", "tuned")
+    assert resumed(tmp_path, apply) == [*apply]
+    (tmp_path / "tuned").mkdir()
+    assert resumed(tmp_path, apply) is None
     prepare = ("prepare", "text/de/a.gz", "--language", "de", "--out", "corpora/de")
     (tmp_path / "corpora/de").mkdir(parents=True)
     (tmp_path / "corpora/de/half").touch()
