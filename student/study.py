@@ -31,6 +31,7 @@ STUDIES: Mapping[str, ModuleType] = {
 }
 
 
+_FEW = 20  # trainings whose minutes are listed one by one
 RESULTS = ("result.json", "README.md", "plot.svg")
 
 
@@ -126,7 +127,8 @@ def _conclude(
     trained = {cell.name: found[cell.name].seconds[cell.step.name] / 60 for cell in cells if _is_training(cell, found)}
     if trained:
         each = ", ".join(f"{model} {minutes:.1f}" for model, minutes in trained.items())
-        notes += ["", f"Minutes of each training, beside other processes: {each}."]
+        shown = each if len(trained) <= _FEW else f"{len(trained)} from {min(trained.values()):.1f} to {max(trained.values()):.1f}"
+        notes += ["", f"Minutes of each training, beside other processes: {shown}."]
     write_outcome(name, outcome, folder, notes)
     return outcome, len(found)
 
