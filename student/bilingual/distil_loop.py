@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -125,8 +125,8 @@ def run_distillation(
             looks.look(student, done)
             student.train()
         if done < settings.steps and (stop or done % settings.checkpoint_steps == 0):
-            tally = {name: getattr(sums, name) for name in ("loss", "tokens", "seconds", "interval_tokens", "interval_seconds")}
-            writer.save(State(step=done, identity=dict(training.identity), positions=[], tally=tally), student, optimizer)
+            reached = State(step=done, identity=dict(training.identity), positions=[], tally=asdict(sums))
+            writer.save(reached, student, optimizer)
             if stop:
                 writer.wait()
                 deferral.end(

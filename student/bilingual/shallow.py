@@ -49,9 +49,8 @@ def shallow_student(teacher: Any, reduction: int, choice: Choice = "regular") ->
         raise InputError(
             f"a {config.model_type} cannot lose layers ({reason}); expected a model such as BERT or RoFormer"
         ) from None
-    source = teacher.state_dict()
+    source, own = teacher.state_dict(), student.state_dict()
     with torch.no_grad():
-        for name, parameter in student.state_dict().items():
-            if name in vocabulary_parameters(student):
-                parameter.copy_(source[name])
+        for name in vocabulary_parameters(student):
+            own[name].copy_(source[name])
     return student

@@ -9,6 +9,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -54,7 +55,9 @@ class TextWindows:
     maskable: NDArray[np.bool_]  # [V] ids that can be masked, and that can take the place of a masked token
     mask_rate: float
     seed: int
-    _orders: dict[str, tuple[int, NDArray[np.int64]]] = field(default_factory=dict, repr=False)  # language → pass, its order
+    _orders: dict[tuple[str, ...], tuple[int, NDArray[np.int64]]] = field(
+        default_factory=dict, repr=False
+    )  # what → pass, its order
 
     @property
     def languages(self) -> list[str]:
@@ -78,18 +81,17 @@ class TextWindows:
         sizes = {language: len(found) for language, found in self.windows["train"].items()}
         each = max(1, min(sizes.values()) // batch_size)  # batches of a language in a pass
         turn, place = divmod(number, each * len(sizes))
-        drawn = int(permutation(each * len(sizes), self.seed, "batches of distillation", turn)[place])
+        drawn = int(self._order(each * len(sizes), turn, "batches of distillation")[place])
         language, batch = self.languages[drawn // each], drawn % each
-        order_W = self._order(language, turn)
+        order_W = self._order(sizes[language], turn, "windows of distillation", language)
         chosen_B = order_W[(np.arange(batch_size) + batch * batch_size) % sizes[language]]
         return self.masked("train", language, chosen_B.tolist(), turn)
 
-    def _order(self, language: str, turn: int) -> NDArray[np.int64]:
-        """The order of a language's windows in a pass; made once for all of its steps."""
-        if language not in self._orders or self._orders[language][0] != turn:
-            count = len(self.windows["train"][language])
-            self._orders[language] = turn, permutation(count, self.seed, "windows of distillation", language, turn)
-        return self._orders[language][1]
+    def _order(self, count: int, turn: int, *what: str) -> NDArray[np.int64]:
+        """A random order of range(count) in a pass; made once for all of its steps."""
+        if what not in self._orders or self._orders[what][0] != turn:
+            self._orders[what] = turn, permutation(count, self.seed, *what, turn)
+        return self._orders[what][1]
 
     def validation(self, language: str, batch_size: int) -> Iterator[MaskedBatch]:
         """All validation windows of a language, always with the same masks."""
@@ -122,7 +124,7 @@ class TextWindows:
             labels=np.concatenate([empty, *labels]),
         )
 
-    @property
+    @cached_property
     def _replacements(self) -> NDArray[np.uint32]:
         return np.flatnonzero(self.maskable).astype(np.uint32)
 
