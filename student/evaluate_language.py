@@ -3,11 +3,10 @@
 from collections.abc import Mapping, Sequence
 
 from data.recipe import Precision
-from data.storage import require_files
 from data.table import Column, Table, Value
 from student.hardware import open_accelerator
 from student.tasks.judged import judged_models
-from student.tasks.language_modelling import sample_texts, score_language
+from student.tasks.language_modelling import sample_languages, score_language
 from student.tasks.models import check_reading, masked_lm
 from student.tasks.reading import Tokens
 
@@ -28,12 +27,7 @@ def evaluate_language(
 
     Raises InputError for models and files that are not there, and for a model without room for max_length tokens.
     """
-    found = {
-        language: sample_texts(
-            [file for pattern in patterns for file in require_files(pattern, f"--text {language}")], count, characters
-        )
-        for language, patterns in texts.items()
-    }
+    found = sample_languages(texts, count, characters)
     judged = judged_models(models, teachers, [*found], tokens, route, option="--text")
     for one in judged:
         model = masked_lm(one.folder, max_length)

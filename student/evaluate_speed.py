@@ -13,14 +13,13 @@ import torch
 
 from data.flops import encoder_flops
 from data.progress import progress_bar
-from data.storage import require_files
 from data.table import Column, Table, Value
 from student.hardware import open_accelerator
 from student.tasks.judged import Judged, judged_models
-from student.tasks.language_modelling import sample_texts
+from student.tasks.language_modelling import sample_languages
 from student.tasks.models import check_reading, masked_lm
 from student.tasks.reading import Tokens
-from student.tasks.task import Example, pad_batch
+from student.tasks.task import Example, has_types, pad_batch
 
 
 def evaluate_speed(
@@ -44,12 +43,7 @@ def evaluate_speed(
 
     Raises InputError for models and files that are not there, and for a model without room for max_length tokens.
     """
-    found = {
-        language: sample_texts(
-            [file for pattern in patterns for file in require_files(pattern, f"--text {language}")], count, characters
-        )
-        for language, patterns in texts.items()
-    }
+    found = sample_languages(texts, count, characters)
     judged = judged_models(models, teachers, [*found], tokens, route, option="--text")
     device = open_accelerator().device
     opened = []
@@ -94,7 +88,7 @@ def _batches(one: Judged, texts: Mapping[str, Sequence[str]], max_length: int, s
 @torch.no_grad()
 def _time(model: Any, batches: Sequence[Sequence[Example]], device: torch.device) -> float:
     """The seconds of the encoder over all batches."""
-    types, pad = (getattr(model.config, "type_vocab_size", 0) or 0) > 1, model.config.pad_token_id or 0
+    types, pad = has_types(model), model.config.pad_token_id or 0
     inputs = [{name: value.to(device) for name, value in pad_batch(batch, pad, types=types).items()} for batch in batches]
     _wait(device)  # for the copies
     started = time.perf_counter()

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from student.bilingual.state_losses import States, Totals, check_states, state_losses
 from student.tasks.models import open_model
-from student.tasks.task import Example, Task
+from student.tasks.task import Example, Task, has_types
 from vocab.errors import InputError
 from vocab.tokenizer_source import open_tokenizer
 
@@ -49,7 +49,7 @@ class TaskTeacher:
         wanted = {"output_hidden_states": True, "output_attentions": True, "return_dict": True}
         own = student(input_ids=inputs["input_ids"], **given, **wanted)
         with torch.no_grad():
-            if (getattr(self.model.config, "type_vocab_size", 0) or 0) < 2:
+            if not has_types(self.model):
                 given.pop("token_type_ids", None)
             taught = self.model(input_ids=self._ids_V[inputs["input_ids"]], **given, **wanted)
         totals = Totals.of([len(example.input_ids) for example in batch])

@@ -77,10 +77,7 @@ def _scores_table(found: Mapping[str, Values], task: str) -> Table:
         source = [_values(found, row, task, SOURCE, target) for target in TARGETS]
         if not any(scores.values()):
             continue
-        teacher = {language: _values(found, "teacher, LT-SFT", task, language, language) for language in TARGETS}
-        drops = [_drop(scores[language], teacher[language]) for language in TARGETS]
-        known = [drop for drop in drops if drop is not None]
-        mean = statistics.fmean(known) if len(known) == len(TARGETS) and row != "teacher, LT-SFT" else None
+        mean = _mean_drop(found, row, task) if row != "teacher, LT-SFT" else None
         rows.append(
             [row, *map(spread, scores.values()), mean, *map(spread, source if row != "teacher, LT-SFT" else [source[0], []])]
         )
@@ -97,8 +94,15 @@ def _scores_table(found: Mapping[str, Values], task: str) -> Table:
     )
 
 
-def _drop(own: list[float], teacher: list[float]) -> float | None:
-    return statistics.fmean(own) - statistics.fmean(teacher) if own and teacher else None
+def _mean_drop(found: Mapping[str, Values], row: str, task: str) -> float | None:
+    """The mean over the target languages of a row's scores less the teacher's; None if a cell is missing."""
+    drops = []
+    for language in TARGETS:
+        own, teacher = (_values(found, name, task, language, language) for name in (row, "teacher, LT-SFT"))
+        if not own or not teacher:
+            return None
+        drops.append(statistics.fmean(own) - statistics.fmean(teacher))
+    return statistics.fmean(drops)
 
 
 def _phase_one(found: Mapping[str, Values]) -> Table:
@@ -149,17 +153,7 @@ def _costs(found: Mapping[str, Values]) -> Table:
 
 def _findings(found: Mapping[str, Values]) -> list[str]:
     said = []
-    means: dict[str, dict[str, float]] = {}
-    for task in TASKS:
-        means[task] = {}
-        for row in _ROWS:
-            drops = [
-                _drop(_values(found, row, task, language, language), _values(found, "teacher, LT-SFT", task, language, language))
-                for language in TARGETS
-            ]
-            known = [drop for drop in drops if drop is not None]
-            if len(known) == len(TARGETS):
-                means[task][row] = statistics.fmean(known)
+    means = {task: {row: mean for row in _ROWS if (mean := _mean_drop(found, row, task)) is not None} for task in TASKS}
     for task, found_means in means.items():
         if "BiStil" in found_means:
             others = [f"{name} {found_means[name]:+.1f}" for name in found_means if name not in ("BiStil", "teacher, LT-SFT")]

@@ -21,7 +21,7 @@ from data.random_bits import permutation
 from data.recipe import Precision
 from data.thread_tuner import ThreadTuner
 from student.hardware import autocast, is_out_of_memory
-from student.tasks.task import IGNORED, Example, FineTuning, Task, pad_batch
+from student.tasks.task import IGNORED, Example, FineTuning, Task, has_types, pad_batch
 from student.training.loop import decay_groups
 from vocab.errors import InputError, first_line
 from vocab.notices import say_once
@@ -117,7 +117,7 @@ def answers(
     model: Any, task: Task, examples: Sequence[Example], roles: Roles, precision: Precision, micro_batch: int = 32
 ) -> list[Any]:
     """What a model says of each example, in their order."""
-    device, types = next(model.parameters()).device, _has_types(model)
+    device, types = next(model.parameters()).device, has_types(model)
     model.eval()
     found: list[Any] = [None] * len(examples)
     order = sorted(range(len(examples)), key=lambda number: -len(examples[number].input_ids))
@@ -144,7 +144,7 @@ def _backward(
     loss_of: Loss | None = None,
 ) -> float:
     """The gradients of a batch; its loss, the sum of those of its micro-batches."""
-    device, types = next(model.parameters()).device, _has_types(model)
+    device, types = next(model.parameters()).device, has_types(model)
     total = 0.0
     for begin in range(0, len(batch), tuning.micro_batch):
         part = batch[begin : begin + tuning.micro_batch]
@@ -203,10 +203,6 @@ def _linear(step: int, steps: int, warmup: int) -> float:
     if step < warmup:
         return step / warmup
     return max(0.0, (steps + 1 - step) / max(1, steps + 1 - max(1, warmup)))
-
-
-def _has_types(model: Any) -> bool:
-    return (getattr(model.config, "type_vocab_size", 0) or 0) > 1
 
 
 def _reset_peak(device: torch.device) -> None:

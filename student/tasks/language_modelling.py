@@ -18,7 +18,7 @@ Legend: N pieces of a text, C characters of a text, B sequences of a batch, T pl
 
 import math
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -31,6 +31,7 @@ from data.articles import read_articles
 from data.progress import each
 from data.random_bits import permutation
 from data.recipe import Precision
+from data.storage import require_files
 from student.hardware import autocast
 from student.tasks.reading import Reader
 from student.training.masked_head import decoder, hidden_at_masks
@@ -50,6 +51,14 @@ class LanguageScore:
     characters: int
     pieces: int
     unknown: int  # of the pieces
+
+
+def sample_languages(patterns: Mapping[str, Sequence[str]], texts: int, characters: int) -> dict[str, list[str]]:
+    """`sample_texts` of each language. patterns: of article shards (paths, globs or URIs), by language, as --text has them."""
+    return {
+        language: sample_texts([file for one in found for file in require_files(one, f"--text {language}")], texts, characters)
+        for language, found in patterns.items()
+    }
 
 
 def sample_texts(files: Sequence[str], texts: int, characters: int) -> list[str]:

@@ -121,6 +121,11 @@ class Task(ABC):
         return next(encoded.counters[name] for name in ("words", "pairs", "questions") if name in encoded.counters)
 
 
+def has_types(model: Any) -> bool:
+    """Whether a model tells a first text from a second one (token_type_ids)."""
+    return (getattr(model.config, "type_vocab_size", 0) or 0) > 1
+
+
 def pad_batch(batch: Sequence[Example], pad: int, *, types: bool) -> dict[str, Tensor]:
     """A batch as the arguments of a model: input_ids, attention_mask and, if the model has them, token_type_ids, each [B, T]."""
     width = max(len(example.input_ids) for example in batch)
