@@ -737,8 +737,8 @@ def sparse_diff(first: Path, second: Path, as_json: bool) -> None:
 def report(runs: Sequence[Path], as_json: bool, **options: Any) -> None:
     """Write one HTML page with the tables and plots of a run, or of several side by side.
 
-    The page is one file: it needs no network, no other file and no program. What a run does not have yet is named there, with the
-    command that makes it.
+    A run is the folder of vocab, predict and train, or that of distil. The page is one file: it needs no network, no other file and no
+    program. What a run does not have yet is named there, with the command that makes it.
 
     \b
     Example:  mergedistill report runs/mine

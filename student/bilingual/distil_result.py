@@ -7,6 +7,21 @@ from typing import Any
 
 from data.table import Column, Table
 
+# What a look at the validation windows gives for a language, as columns; the names of the values are the keys.
+LOOK_COLUMNS = (
+    Column("hidden states", ".5f", key="hidden_loss"),
+    Column("attention maps", ".6f", key="attention_loss"),
+    Column("masked-LM loss", ".3f", key="mlm_loss"),
+    Column("accuracy", ".1%", key="mlm_accuracy"),
+    Column("teacher's loss", ".3f", key="teacher_mlm_loss"),
+    Column("teacher's accuracy", ".1%", key="teacher_mlm_accuracy"),
+)
+
+
+def look_values(look: Mapping[str, Any]) -> dict[str, list[float]]:
+    """language → the values of LOOK_COLUMNS."""
+    return {language: [found[column.name] for column in LOOK_COLUMNS] for language, found in look["languages"].items()}
+
 
 @dataclass(frozen=True, kw_only=True)
 class DistilResult:
@@ -21,26 +36,10 @@ class DistilResult:
 
     def table(self) -> Table:
         """Loss and masked-LM scores by language."""
-        rows = [
-            [
-                language,
-                *(found[key] for key in ("hidden_loss", "attention_loss", "mlm_loss", "mlm_accuracy")),
-                *(found[key] for key in ("teacher_mlm_loss", "teacher_mlm_accuracy")),
-            ]
-            for language, found in self.look["languages"].items()
-        ]
         return Table(
             title="Student on the validation windows",
-            columns=[
-                Column("language"),
-                Column("hidden states", ".5f"),
-                Column("attention maps", ".6f"),
-                Column("masked-LM loss", ".3f", key="mlm_loss"),
-                Column("accuracy", ".1%", key="mlm_accuracy"),
-                Column("teacher's loss", ".3f", key="teacher_mlm_loss"),
-                Column("teacher's accuracy", ".1%", key="teacher_mlm_accuracy"),
-            ],
-            rows=rows,
+            columns=[Column("language"), *LOOK_COLUMNS],
+            rows=[[language, *values] for language, values in look_values(self.look).items()],
             notes=[
                 f"{self.layers[0]} → {self.layers[1]} layers, {self.pieces[0]:,} → {self.pieces[1]:,} pieces, "
                 f"{self.parameters[0]:,} → {self.parameters[1]:,} parameters. Hidden states and attention maps: mean squared differences."

@@ -4,12 +4,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from data.table import UNKNOWN
+from student.pages.bilingual_files import BilingualFiles
 from student.pages.blocks import Block, Grid, Heading, Note, Section, grouped_head
 from student.pages.run_files import RunFiles, StudentFiles
 
 
 def lead(run: RunFiles) -> str:
     """The main result of a run, in one sentence."""
+    if run.bilingual is not None:
+        return _bilingual_lead(run.bilingual)
     scored = [(student.name, student.scores.mean_rdt) for student in run.students if student.scores]
     known = [f"{rdt:+z.1f}% ({name})" for name, rdt in scored if rdt is not None]
     if known:
@@ -19,6 +22,16 @@ def lead(run: RunFiles) -> str:
     if run.students:
         return "No student was scored on held-out articles yet."
     return "No student was trained yet."
+
+
+def _bilingual_lead(found: BilingualFiles) -> str:
+    if found.best is None:
+        return "The student was not looked at on validation windows yet."
+    by_language = [
+        f"{language} {values['mlm_loss']:.2f} (teacher {values['teacher_mlm_loss']:.2f})"
+        for language, values in found.best["languages"].items()
+    ]
+    return f"Masked-LM loss on validation windows: {', '.join(by_language)}."
 
 
 def head(runs: Sequence[RunFiles]) -> Section:

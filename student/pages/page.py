@@ -7,6 +7,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from student.pages.blocks import Section
 from student.pages.cache import cache
+from student.pages.distillation import distillation
 from student.pages.head import head, lead
 from student.pages.run_files import RunFiles
 from student.pages.scores import scores
@@ -18,7 +19,12 @@ from student.pages.vocabulary import vocabulary
 
 def sections(runs: Sequence[RunFiles], studies_folder: Path | None) -> list[Section]:
     """All sections of the runs, side by side; the studies only if a folder of them is given."""
-    found = [head(runs), scores(runs), tasks(runs), training(runs), vocabulary(runs), cache(runs)]
+    merged = [run for run in runs if run.bilingual is None]
+    bilingual = [run for run in runs if run.bilingual is not None]
+    found = [head(merged), scores(merged)] if merged else []
+    found += [distillation(bilingual)] if bilingual else []
+    found += [tasks(runs)]
+    found += [training(merged), vocabulary(merged), cache(merged)] if merged else []
     return [*found, studies(studies_folder)] if studies_folder is not None else found
 
 

@@ -3,7 +3,7 @@
 Each takes a `name` that is unique in the page, and a `title` that says what is shown to those who cannot see it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from student.pages.blocks import Key
 from student.pages.svg import COLOURS, GRID, INK, STYLE, colour, css_colour, inline
+from student.training.metrics import is_number
 
 WIDTH = 4.4  # inches; the width of a telephone, so that text keeps its size there
 _POINTS = 500  # of a line: more are not visible
@@ -31,6 +32,12 @@ class Line:
     index: int
     x: Sequence[float]
     y: Sequence[float]
+
+
+def line_of(index: int, rows: Sequence[Mapping[str, Any]], x: str, y: str) -> Line:
+    """The finite values of two keys of rows of metrics. Rows without them are left out."""
+    kept = [row for row in rows if is_number(row.get(x)) and is_number(row.get(y))]
+    return Line(index=index, x=[float(row[x]) for row in kept], y=[float(row[y]) for row in kept])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -20,6 +20,7 @@ from data.storage import join
 from data.storage_faults import storage_fault
 from student.heldout import FILE as SCORES
 from student.heldout import Heldout, read_heldout
+from student.pages.bilingual_files import BilingualFiles, read_bilingual
 from student.tasks.results import Evaluation, read_evaluation
 from student.training import evaluation, metrics
 from student.training.output import IDENTITY, is_finished
@@ -55,7 +56,7 @@ class RunFiles:
     """One run.
 
     label        its name in the page, which no other run of the page has
-    recipe       None if nothing in the folder holds it
+    recipe       None if nothing in the folder holds it, or if it is that of a bilingual student
     predictions  where its shards lie
     cache        a row for each teacher and language, as data.manifest.summarise makes it
     complete     whether predict has finished
@@ -71,6 +72,7 @@ class RunFiles:
     manifest: Mapping[str, Any]
     students: Sequence[StudentFiles]
     evaluations: Sequence[Evaluation]
+    bilingual: BilingualFiles | None = None  # of a run of `distil`, which has none of the parts above but a student and evaluations
 
     @property
     def vocabulary(self) -> Path | None:
@@ -94,7 +96,21 @@ def read_run_files(folder: Path, label: str) -> RunFiles:
         )
     places = sorted(place for place in folder.iterdir() if place.is_dir() and not place.name.startswith("."))
     students = [_student(place) for place in places if _is_student(place)]
+    evaluations = [read_evaluation(file) for file in _evaluation_files(folder)]
     recipe = _recipe(folder, students)
+    if isinstance(recipe, BilingualRecipe):
+        return RunFiles(
+            label=label,
+            folder=folder,
+            recipe=None,
+            predictions="",
+            cache=[],
+            complete=False,
+            manifest={},
+            students=students,
+            evaluations=evaluations,
+            bilingual=read_bilingual(folder, recipe, [look for student in students for look in student.looks]),
+        )
     predictions = Run(recipe=recipe, folder=folder).predictions if recipe else str(folder / PREDICTIONS)
     manifest = _manifest(predictions)
     found = RunFiles(
@@ -106,7 +122,7 @@ def read_run_files(folder: Path, label: str) -> RunFiles:
         complete=manifest is not None,
         manifest=manifest or {},
         students=students,
-        evaluations=[read_evaluation(file) for file in _evaluation_files(folder)],
+        evaluations=evaluations,
     )
     if not (found.vocabulary or found.cache or found.students or found.evaluations):
         if (folder / IDENTITY).is_file():
@@ -174,17 +190,11 @@ def _lines(path: Path) -> int:
     return sum(bool(line.strip()) for line in path.read_text(encoding="utf-8", errors="replace").splitlines())
 
 
-def _recipe(folder: Path, students: Sequence[StudentFiles]) -> Recipe | None:
+def _recipe(folder: Path, students: Sequence[StudentFiles]) -> Recipe | BilingualRecipe | None:
     """The run's recipe: beside a student, in the run's folder, or in a manifest. A student's has paths that hold everywhere."""
     for place in (*(folder / student.name / "recipe.toml" for student in students), folder / "recipe.toml"):
         if place.is_file():
-            recipe = load_any_recipe(place)
-            if isinstance(recipe, BilingualRecipe):
-                raise InputError(
-                    f"{folder}: holds a bilingual student of `mergedistill distil`; expected a run of vocab, predict and train: its losses "
-                    f"are in {folder / 'student/metrics.jsonl'}, its scores are in the table of distil and in those of evaluate"
-                )
-            return recipe
+            return load_any_recipe(place)
     for split in (PREDICTIONS, HELDOUT):
         manifest = read_manifest(str(folder / split))
         if manifest is not None and "recipe" in manifest:

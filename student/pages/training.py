@@ -1,13 +1,13 @@
 """The section on training: what metrics.jsonl and evaluations.jsonl of all students hold, as lines."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from data.table import UNKNOWN
 from student.pages.blocks import Block, Figure, Figures, Grid, Note, Section, grouped_head
-from student.pages.plots import Line, draw_lines, line_key
+from student.pages.plots import draw_lines, line_key, line_of
 from student.pages.run_files import RunFiles, StudentFiles
+from student.training.metrics import is_number
 
 _Rows = Sequence[Mapping[str, Any]]
 # (name, x, y, title, x axis, y axis, whether y is a share, what the caption says)
@@ -80,12 +80,12 @@ def training(runs: Sequence[RunFiles]) -> Section:
         return Section(name="training", title="Training", blocks=blocks)
     figures = []
     for name, x, y, title, across, up, percent, caption in _PLOTS:
-        lines = [_line(index, student.rows, x, y) for index, (_, student) in enumerate(students)]
+        lines = [line_of(index, student.rows, x, y) for index, (_, student) in enumerate(students)]
         if drawn := [line for line in lines if line.x]:
             svg = draw_lines(f"training-{name}", title, drawn, across=across, up=up, percent=percent)
             figures.append(Figure(title=title, svg=svg, caption=caption))
     for name, y, title, up, caption in _LOOKS:
-        lines = [_line(index, student.looks, "step", y) for index, (_, student) in enumerate(students)]
+        lines = [line_of(index, student.looks, "step", y) for index, (_, student) in enumerate(students)]
         if drawn := [line for line in lines if line.x]:
             svg = draw_lines(f"training-{name}", title, drawn, across="steps", up=up)
             figures.append(Figure(title=title, svg=svg, caption=caption))
@@ -96,16 +96,6 @@ def training(runs: Sequence[RunFiles]) -> Section:
 
 def _label(runs: Sequence[RunFiles], run: RunFiles, student: StudentFiles) -> str:
     return f"{run.label}: {student.name}" if len(runs) > 1 else student.name
-
-
-def _line(index: int, rows: _Rows, x: str, y: str) -> Line:
-    """The finite values of two keys. Rows without them are left out."""
-    kept = [row for row in rows if _is_number(row.get(x)) and _is_number(row.get(y))]
-    return Line(index=index, x=[float(row[x]) for row in kept], y=[float(row[y]) for row in kept])
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _table(runs: Sequence[RunFiles]) -> Grid:
@@ -123,10 +113,10 @@ def _totals(rows: _Rows) -> dict[str, str]:
     last: Mapping[str, Any] = rows[-1] if rows else {}
 
     def shown(key: str, form: str) -> str:
-        return format(last[key], form) if _is_number(last.get(key)) else UNKNOWN
+        return format(last[key], form) if is_number(last.get(key)) else UNKNOWN
 
     tokens, seconds = last.get("tokens"), last.get("seconds")
-    rate = f"{tokens / seconds:,.0f}" if _is_number(tokens) and _is_number(seconds) and tokens and seconds else UNKNOWN
+    rate = f"{tokens / seconds:,.0f}" if is_number(tokens) and is_number(seconds) and tokens and seconds else UNKNOWN
     waited = _waited(rows)
     return {
         "steps": shown("step", ",d"),
@@ -143,7 +133,7 @@ def _waited(rows: _Rows) -> float | None:
     """The share of the seconds of training in which the model waited for the stream."""
     waited = before = 0.0
     for row in rows:
-        if not (_is_number(row.get("seconds")) and _is_number(row.get("stream_wait_share"))):
+        if not (is_number(row.get("seconds")) and is_number(row.get("stream_wait_share"))):
             return None
         waited += row["stream_wait_share"] * (row["seconds"] - before)
         before = row["seconds"]

@@ -1,6 +1,7 @@
 """metrics.jsonl: what training measured, one row for each `log_steps`. Timings, which differ from run to run, are last in a row."""
 
 import json
+import math
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -102,6 +103,11 @@ def read_rows(out: Path, name: str = FILE) -> list[dict[str, Any]]:
             break
         rows.append(row)
     return rows
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value of a row is a finite number."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def truncate_rows(out: Path, step: int, name: str = FILE) -> None:

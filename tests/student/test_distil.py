@@ -296,9 +296,3 @@ def test_several_processes_are_refused(made: Path) -> None:
     assert done.returncode != 0
     assert "distil: found 2 processes; expected one" in done.stderr
     assert not (made / "two/student").exists()
-
-
-def test_a_report_says_that_it_shows_other_runs(made: Path) -> None:
-    done = command("report", str(made / "run"))
-    assert (done.exit_code, "holds a bilingual student" in done.output) == (2, True)
-    assert not (made / "run/report.html").exists()

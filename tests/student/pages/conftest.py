@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.bilingual import bilingual_recipe, command
 from tests.support.report import Page, make_whole_run, page_of
 
 
@@ -17,3 +18,12 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def page(whole: Path, tmp_path_factory: pytest.TempPathFactory) -> Page:
     """The run's report."""
     return page_of([whole], tmp_path_factory.mktemp("page") / "report.html")
+
+
+@pytest.fixture(scope="session")
+def bilingual(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run of `distil`."""
+    folder = tmp_path_factory.mktemp("bilingual")
+    done = command("distil", str(bilingual_recipe(folder)), "--out", str(folder / "run"))
+    assert done.exit_code == 0, done.output
+    return folder / "run"

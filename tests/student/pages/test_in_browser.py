@@ -35,6 +35,7 @@ document.getElementById("frame").onload = (event) => {{
   document.getElementById("found").textContent = JSON.stringify({{
     width: inside.innerWidth, scroll: page.documentElement.scrollWidth, wide: wide.map((one) => one.tagName + " " + one.className),
     cut: cut.map((one) => one.textContent), loaded: inside.performance.getEntriesByType("resource").map((one) => one.name),
+    swatches: [...new Set([...page.querySelectorAll(".swatch")].map((one) => one.getBoundingClientRect().width))],
     plots: page.querySelectorAll("svg[role=img]").length, paper: inside.getComputedStyle(page.body).backgroundColor,
   }});
 }};
@@ -68,14 +69,14 @@ def look(page: Path, width: int, *, dark: bool) -> tuple[dict[str, Any], list[st
 
 
 @pytest.fixture(scope="module")
-def shown(whole: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A page with long names and wide tables: two runs with many students, and a study."""
+def shown(whole: Path, bilingual: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A page with long names and wide tables: two runs with many students, a bilingual one, and a study."""
     folder = tmp_path_factory.mktemp("browser")
     other = copy_run(whole, folder / ("a-run-with-a-long-name-" * 4).strip("-"))
     for number in range(6):
         add_student(other, f"student-of-a-name-that-has-no-space-in-it-{number}")
     make_study(folder / "studies")
-    page_of([whole, other], folder / "page.html", studies=folder / "studies")
+    page_of([whole, other, bilingual], folder / "page.html", studies=folder / "studies")
     return folder / "page.html"
 
 
@@ -88,6 +89,7 @@ def test_the_page_fits_and_loads_nothing(shown: Path, width: int, dark: bool) ->
     assert found["wide"] == []
     assert found["cut"] == []
     assert found["loaded"] == []
+    assert found["swatches"] == [32]
     assert found["plots"] >= 10
     assert found["paper"] == ("rgb(20, 24, 29)" if dark else "rgb(255, 255, 255)")
     assert console == []
