@@ -791,7 +791,7 @@ def distil(recipe: str, out: Path, settings: Sequence[str], resume: bool, as_jso
     _print(distil_student(load_bilingual_recipe(recipe, settings), out, resume=resume).table(), as_json)
 
 
-_STUDIES = ["teachers", "students", "convergence", "tail", "vocabulary", "resource-lean", "initialisation", "bilingual"]
+_STUDIES = ["teachers", "students", "convergence", "tail", "vocabulary", "resource-lean", "initialisation", "schedule", "bilingual"]
 
 
 @main.command()
@@ -827,7 +827,7 @@ def study(
 ) -> None:
     """Test one of the paper's claims at a small scale.
 
-    NAME is teachers, students, convergence, tail, vocabulary, resource-lean, initialisation or bilingual.
+    NAME is teachers, students, convergence, tail, vocabulary, resource-lean, initialisation, schedule or bilingual.
 
     A study has cells: one model, or its scores. Each leaves a small JSON file in OUT/NAME/cells and is never computed again, so that a
     study continues where it was stopped. OUT/NAME/README.md has the question, the tables, a plot, and what follows.

@@ -11,7 +11,7 @@ from data.atomic import clear_partial
 from data.lock import exclusive
 from data.storage_faults import storage_fault
 from data.table import Column, Table
-from student.studies import beginnings, bilingual, convergence, lean, students, tail, teachers, vocabulary
+from student.studies import beginnings, bilingual, convergence, lean, schedule, students, tail, teachers, vocabulary
 from student.studies.cells import Cell, Kept, Values, keep, kept, minutes_of
 from student.studies.outcome import Outcome, write_outcome
 from student.studies.plan import Plan
@@ -27,6 +27,7 @@ STUDIES: Mapping[str, ModuleType] = {
     "vocabulary": vocabulary,
     "resource-lean": lean,
     "initialisation": beginnings,
+    "schedule": schedule,
     "bilingual": bilingual,
 }
 

@@ -47,7 +47,7 @@ class Figure:
 
     title: str
     svg: Markup
-    caption: str  # what is shown, and in which units
+    caption: str  # what is shown, and in which units; empty where the text before it says so
     legend: Sequence["Key"] = ()  # of this plot alone
     paper: bool = False  # drawn for a white page only
 

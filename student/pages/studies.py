@@ -93,4 +93,4 @@ def _plot(plot: Path, name: str, study: Study) -> Figure:
         raise InputError(f"{plot}: is not UTF-8; expected a plot as matplotlib saves it: make it again") from None
     title = f"{study.name}: {study.question}"
     svg = inline_file(text, name, title, str(plot))
-    return Figure(title=study.name, svg=svg, caption=study.question, paper="currentColor" not in text)
+    return Figure(title=study.name, svg=svg, caption="", paper="currentColor" not in text)

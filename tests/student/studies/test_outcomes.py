@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from student.studies import beginnings, bilingual, convergence, lean, students, tail, teachers, vocabulary
+from student.studies import beginnings, bilingual, convergence, lean, schedule, students, tail, teachers, vocabulary
 from student.studies.catalogue import LANGUAGES, TASKS
 from student.studies.deviations import rdt, spread
 from student.studies.outcome import Outcome, write_outcome
@@ -21,6 +21,7 @@ ALL = {
     "vocabulary": vocabulary,
     "lean": lean,
     "beginnings": beginnings,
+    "schedule": schedule,
     "bilingual": bilingual,
 }
 
@@ -207,6 +208,27 @@ def test_lean_and_beginnings() -> None:
     nothing = {"100 random gold": heldout(5.0) | {"mean_rdt": None}, "1 150 gold": heldout(5.0) | {"mean_rdt": None}}
     assert beginnings.outcome(nothing).findings == lean.outcome(nothing).findings == []
     assert outcome.tables[0].rows[0][-1] == pytest.approx(-10.0)
+
+
+def test_schedules() -> None:
+    found = {
+        "2e-3 linear, annealed (the paper)": heldout(5.2, -33.0),
+        "2e-3 linear, gold alone": heldout(6.0, -45.0),
+        "2e-3 wsd, wsd": heldout(4.9, -24.0),
+        "4e-3 linear, annealed (the paper)": heldout(5.0, -20.0),
+        "4e-3 wsd, wsd": heldout(4.9, -21.5),
+        "4e-3 wsd, teacher alone": heldout(4.9, -26.0),
+        "4e-3 wsd, gold alone": heldout(4.9, -30.0),
+    }
+    outcome = schedule.outcome(found)
+    assert outcome.tables[0].rows[0] == ["2e-3", "linear", 5.2, -33.0, None, None, None, None, 6.0, -45.0]
+    assert [*outcome.findings] == [
+        "The best: 4e-3 linear, annealed (the paper), with a mean RDT of -20.0%.",
+        "Peak 2e-3: wsd of both instead of annealing and a linear decay: +9.0 points of RDT, as causal models show.",
+        "Peak 4e-3: wsd of both instead of annealing and a linear decay: -1.5 points of RDT, against what causal models show.",
+        "Peak 2e-3, linear: teacher labels, annealed (the paper), against gold labels alone: +12.0 points of RDT.",
+        "Peak 4e-3, wsd: teacher labels, wsd, against gold labels alone: +8.5 points of RDT.",
+    ]
 
 
 def test_bilingual_students_against_their_teacher() -> None:
