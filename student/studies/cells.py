@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -79,6 +80,7 @@ def keep(cell: Cell, work: Path, out: Path) -> None:
         # What follows differs from run to run. Seconds are those of a process, loading of libraries included.
         "seconds": {step.name: seconds_of(work, step) for step in before(cell.step)},
         "processor": processor_name(),
+        "versions": {name: version(name) for name in ("torch", "transformers")},
     }
     write_text(cell.file(out), json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 

@@ -43,6 +43,7 @@ def results(folder: Path) -> dict[str, Any]:
     assert not [file for file in out.rglob("*") if "partial" in file.name]
     for cell in cells.values():
         del cell["seconds"], cell["processor"]
+        assert cell["versions"]["torch"]
         del cell["values"]["bytes_per_position"]  # of files whose footers hold timings
     return {"result": (out / "result.json").read_text(), "plot": (out / "plot.svg").read_text(), "cells": cells}
 
