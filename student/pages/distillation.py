@@ -8,7 +8,7 @@ from student.bilingual.distil_result import LOOK_COLUMNS, look_values
 from student.pages.bilingual_files import BilingualFiles
 from student.pages.blocks import Block, Figure, Figures, Grid, Heading, Key, Note, Section, crossed
 from student.pages.plots import Line, draw_lines, line_key, line_of
-from student.pages.run_files import RunFiles
+from student.pages.run_files import CUT, RunFiles
 from student.training.metrics import is_number
 
 _Pair = tuple[RunFiles, BilingualFiles]
@@ -47,8 +47,9 @@ def distillation(runs: Sequence[RunFiles]) -> Section:
             command=run.command("distil", "--resume"),
         )
         for run, _ in pairs
-        if not all(student.finished for student in run.students)
+        if not run.students[0].finished
     ]
+    blocks += [Note(text=f"{run.label}: {CUT.format(name)}") for run, _ in pairs for name in run.students[0].cut]
     blocks.append(_facts(pairs))
     looked = [(run, found) for run, found in pairs if found.looks]
     states, several = _states(pairs), len(pairs) > 1
@@ -60,16 +61,13 @@ def distillation(runs: Sequence[RunFiles]) -> Section:
         else [(states + masked, [])]
     )
     blocks += [Figures(figures=figures, legend=legend) for figures, legend in parts if figures]
-    if looked:
+    if kept := [(run.label, found.best) for run, found in looked if found.best]:
         blocks.append(
             crossed(
                 "The student that is kept, on the validation windows",
                 ["language"],
                 LOOK_COLUMNS,
-                [
-                    (run.label, {(language,): values for language, values in look_values(found.best or {}).items()})
-                    for run, found in looked
-                ],
+                [(label, {(language,): values for language, values in look_values(best).items()}) for label, best in kept],
                 [
                     "Hidden states and attention maps: mean squared differences. Masked-LM loss: nats, the teacher's over the same pieces."
                 ],
@@ -90,35 +88,35 @@ def _facts(pairs: Sequence[_Pair]) -> Grid:
 
 def _column(run: RunFiles, found: BilingualFiles) -> dict[str, str]:
     recipe = found.recipe
-    rows = [row for student in run.students for row in student.rows]
-    last = rows[-1] if rows else {}
-    finished = all(student.finished for student in run.students)
+    student = run.students[0]
+    last = student.rows[-1] if student.rows else {}
     from_layers = f"{found.layers * recipe.student.reduction} → {found.layers}" if found.layers else UNKNOWN
 
-    def number(value: Any, form: str = ",d") -> str:
-        return format(value, form) if is_number(value) else UNKNOWN
+    def number(value: Any) -> str:
+        return format(value, ",.0f") if is_number(value) else UNKNOWN
 
     return {
         "name": recipe.name,
         "teacher": recipe.teacher.model,
         "languages": ", ".join(recipe.corpora),
         "sparse fine-tunings of the teacher": ", ".join(recipe.teacher.sparse) or "none",
-        "pieces": f"{number(found.pieces)}, those of the languages' text" if recipe.vocabulary.trim else "all of the teacher's",
+        "pieces": number(found.pieces) + (", those of the languages' text" if recipe.vocabulary.trim else ", all of the teacher's"),
         "layers": f"{from_layers}, {recipe.student.layers}",
-        "parameters": f"{number(found.teacher)} → {number(found.student)}" if found.teacher else number(found.student),
+        "parameters of the trimmed teacher": number(found.trimmed) if recipe.vocabulary.trim else "it is not trimmed",
+        "parameters of the student": number(found.student),
         "examples": f"{recipe.examples.max_length} tokens, {recipe.examples.mask_rate:.0%} masked",
-        "state": "trained" if finished else f"not finished: {number(last.get('step'))} steps of {recipe.train.steps:,}",
-        "kept": f"the student after {found.best['step']:,} steps" if found.best else UNKNOWN,
+        "state": "trained" if student.finished else f"not finished: {number(last.get('step'))} steps of {recipe.train.steps:,}",
+        "kept": f"the student after {found.kept:,} steps" if found.kept else UNKNOWN,
         "windows a step": number(recipe.train.batch_size),
         "learning rate": f"{recipe.train.learning_rate:g}",
         "tokens": number(last.get("tokens")),
-        "seconds": number(last.get("seconds"), ",.0f"),
+        "seconds": number(last.get("seconds")),
     }
 
 
 def _states(pairs: Sequence[_Pair]) -> list[Figure]:
     """The losses of the states, against steps."""
-    rows = [[row for student in run.students for row in student.rows] for run, _ in pairs]
+    rows = [run.students[0].rows for run, _ in pairs]
     looks = [found.looks for _, found in pairs]
     figures = []
     for name, key, title, up, caption in _PLOTS:
@@ -145,6 +143,6 @@ def _masked_lm(run: RunFiles, found: BilingualFiles, number: int, *, several: bo
     return Figure(
         title=title,
         svg=draw_lines(f"distillation-mlm-{number}", title, lines, across="steps", up="nats"),
-        caption="No label is trained here: it falls because the student's states come near those of its teacher.",
+        caption="No label is trained here: the student predicts as well as its states come near those of its teacher.",
         legend=legend,
     )

@@ -26,7 +26,7 @@ def lead(run: RunFiles) -> str:
 
 def _bilingual_lead(found: BilingualFiles) -> str:
     if found.best is None:
-        return "The student was not looked at on validation windows yet."
+        return "The student has no scores on validation windows yet."
     by_language = [
         f"{language} {values['mlm_loss']:.2f} (teacher {values['teacher_mlm_loss']:.2f})"
         for language, values in found.best["languages"].items()

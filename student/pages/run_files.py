@@ -27,8 +27,12 @@ from student.training.output import IDENTITY, is_finished
 from vocab.errors import InputError
 
 _TASKS = ("ner", "udpos", "xnli", "pawsx", "qa")
+_BILINGUAL = {"teacher", "windows"}  # settings of a student of `distil` that no other student has
 _DEPTH = 4  # folders below the run in which evaluations are looked for
 _OTHERS = {PREDICTIONS, HELDOUT, "vocab", "corpora", "teachers", "checkpoints", "best", "restricted"}  # hold no evaluations
+
+
+CUT = "{} has a line that cannot be read; the rows before it are shown."
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,7 +41,7 @@ class StudentFiles:
 
     settings  what its weights depend on, as "train.steps"; empty if the folder does not say
     rows      of metrics.jsonl
-    cut       whether metrics.jsonl has lines that could not be read
+    cut       files of rows with a line that could not be read: only the rows before it are here
     looks     of evaluations.jsonl
     scores    of heldout.json, None if it was not scored
     """
@@ -46,7 +50,7 @@ class StudentFiles:
     finished: bool
     settings: Mapping[str, Any]
     rows: Sequence[Mapping[str, Any]]
-    cut: bool
+    cut: Sequence[str]
     looks: Sequence[Mapping[str, Any]]
     scores: Heldout | None
 
@@ -99,17 +103,11 @@ def read_run_files(folder: Path, label: str) -> RunFiles:
     evaluations = [read_evaluation(file) for file in _evaluation_files(folder)]
     recipe = _recipe(folder, students)
     if isinstance(recipe, BilingualRecipe):
-        return RunFiles(
-            label=label,
-            folder=folder,
-            recipe=None,
-            predictions="",
-            cache=[],
-            complete=False,
-            manifest={},
-            students=students,
-            evaluations=evaluations,
-            bilingual=read_bilingual(folder, recipe, [look for student in students for look in student.looks]),
+        return _bilingual_run(folder, label, recipe, students, evaluations)
+    if recipe is None and (lost := [student.name for student in students if student.settings.keys() >= _BILINGUAL]):
+        raise InputError(
+            f"{folder / 'recipe.toml'}: found no such file; expected the recipe of the bilingual student in {lost[0]}/: "
+            f"`mergedistill distil RECIPE --out {folder} --resume` writes it again"
         )
     predictions = Run(recipe=recipe, folder=folder).predictions if recipe else str(folder / PREDICTIONS)
     manifest = _manifest(predictions)
@@ -129,9 +127,33 @@ def read_run_files(folder: Path, label: str) -> RunFiles:
             raise InputError(f"{folder}: is the folder of a student; expected that of its run: name {folder.parent}")
         raise InputError(
             f"{folder}: found no vocab/, predictions/, student or evaluation; expected the folder of a run: run `mergedistill run RECIPE "
-            f"--out {folder}` first, or name another folder"
+            f"--out {folder}` or `mergedistill distil RECIPE --out {folder}` first, or name another folder"
         )
     return found
+
+
+def _bilingual_run(
+    folder: Path, label: str, recipe: BilingualRecipe, students: Sequence[StudentFiles], evaluations: Sequence[Evaluation]
+) -> RunFiles:
+    """A run of `distil`, whose student has one name."""
+    own = [student for student in students if student.name == "student"]
+    if not own:
+        raise InputError(
+            f"{folder}: found the recipe of a bilingual student and no student; expected the folder of its run: run `mergedistill distil "
+            "RECIPE --out RUN` first, or name that folder"
+        )
+    return RunFiles(
+        label=label,
+        folder=folder,
+        recipe=None,
+        predictions="",
+        cache=[],
+        complete=False,
+        manifest={},
+        students=own,
+        evaluations=evaluations,
+        bilingual=read_bilingual(folder, recipe, own[0].looks),
+    )
 
 
 def labels(folders: Sequence[Path]) -> list[str]:
@@ -140,6 +162,8 @@ def labels(folders: Sequence[Path]) -> list[str]:
     Raises InputError for a folder that is given twice.
     """
     whole = [folder.resolve() for folder in folders]
+    if odd := [folder for folder in whole if not _is_text(folder)]:
+        raise InputError(f"{odd[0]!a}: found a name that is not UTF-8; expected one that a page can show: rename the folder")
     if twice := [folder for place, folder in enumerate(folders) if whole[place] in whole[:place]]:
         raise InputError(f"{twice[0]}: found the same run twice; expected different ones: name each once")
     found = [folder.name or str(folder) for folder in whole]
@@ -150,6 +174,14 @@ def labels(folders: Sequence[Path]) -> list[str]:
         ]
         depth += 1
     return found
+
+
+def _is_text(folder: Path) -> bool:
+    try:
+        str(folder).encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _is_student(folder: Path) -> bool:
@@ -164,7 +196,7 @@ def _student(folder: Path) -> StudentFiles:
 
 
 def _read_student(folder: Path) -> StudentFiles:
-    rows = metrics.read_rows(folder)
+    rows = {name: metrics.read_rows(folder, name) for name in (metrics.FILE, evaluation.FILE)}
     scores = read_heldout(folder)
     if scores is None and (folder / SCORES).exists():
         (folder / SCORES).read_bytes()  # raises OSError if that is what is wrong
@@ -176,9 +208,9 @@ def _read_student(folder: Path) -> StudentFiles:
         name=folder.name,
         finished=is_finished(folder),
         settings=read_state_file(folder / IDENTITY) if (folder / IDENTITY).is_file() else {},
-        rows=rows,
-        cut=len(rows) < _lines(folder / metrics.FILE),
-        looks=metrics.read_rows(folder, evaluation.FILE),
+        rows=rows[metrics.FILE],
+        cut=[name for name, found in rows.items() if len(found) < _lines(folder / name)],
+        looks=rows[evaluation.FILE],
         scores=scores,
     )
 

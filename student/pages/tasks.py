@@ -1,5 +1,6 @@
 """The section on the paper's tasks: each result of `mergedistill evaluate`, with RDT, and the scorer's name beside the numbers."""
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -33,7 +34,7 @@ def tasks(runs: Sequence[RunFiles]) -> Section:
     blocks: list[Block] = [
         Note(
             text=f"{run.label}: no student was fine-tuned on a task yet. This command does it, below the run's folder:",
-            command=f"mergedistill evaluate udpos --model {run.folder}/student … --out {run.folder}/evaluation",
+            command=_evaluate(run),
         )
         for run in runs
         if not run.evaluations
@@ -56,6 +57,12 @@ def tasks(runs: Sequence[RunFiles]) -> Section:
             shown = replace(table, title=f"{table.title}, in {result.name}/{result.found.file.name}")
             blocks.append(of_table(shown, names=2))
     return Section(name="tasks", title="Tasks", blocks=blocks)
+
+
+def _evaluate(run: RunFiles) -> str:
+    model, out = (shlex.quote(str(run.folder / name)) for name in ("student", "evaluation"))
+    sparse = " --sparse 0.08" if run.bilingual else ""
+    return f"mergedistill evaluate udpos --model {model}{sparse} … --out {out}"
 
 
 def _figure(name: str, title: str, results: Sequence[_Named]) -> Figures:

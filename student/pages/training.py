@@ -6,7 +6,7 @@ from typing import Any
 from data.table import UNKNOWN
 from student.pages.blocks import Block, Figure, Figures, Grid, Note, Section, grouped_head
 from student.pages.plots import draw_lines, line_key, line_of
-from student.pages.run_files import RunFiles, StudentFiles
+from student.pages.run_files import CUT, RunFiles, StudentFiles
 from student.training.metrics import is_number
 
 _Rows = Sequence[Mapping[str, Any]]
@@ -70,9 +70,7 @@ def training(runs: Sequence[RunFiles]) -> Section:
             if not student.finished:
                 text = f"{_label(runs, run, student)}: is not finished. This command continues:"
                 blocks.append(Note(text=text, command=run.command("train", f"--student {student.name} --resume")))
-            if student.cut:
-                text = f"{_label(runs, run, student)}: metrics.jsonl has a line that cannot be read; the rows before it are shown."
-                blocks.append(Note(text=text))
+            blocks += [Note(text=f"{_label(runs, run, student)}: {CUT.format(name)}") for name in student.cut]
     students = [(_label(runs, run, student), student) for run in runs for student in run.students]
     if not any(student.rows for _, student in students):
         if students:

@@ -147,7 +147,8 @@ def _disjoint(found: Mapping[str, Values]) -> Table:
         notes=[
             "udpos: accuracy of words; ner: F1 of entities (seqeval, lenient); ± over seeds of the fine-tuning.",
             f"Tuned: {_MASKED['examples.mask_rate']:.0%} of the tokens are masked instead of 15%, so the same tokens give twice as many "
-            "labels; steps have a quarter of the tokens; learning rate and labels have the schedule wsd (see the study schedule).",
+            "labels; steps have a quarter of the tokens; learning rate and labels have the schedule wsd (see the study schedule). "
+            "The student from its teachers that is not tuned has ghost labels, and a gold label from half the weight on.",
         ],
     )
 

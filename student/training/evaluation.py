@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from data.atomic import replace_folder
+from data.state_file import read_state_file
 from student.hf_folder import save_model
 from student.training.checkpoint import refuse_failed_writes
-from student.training.metrics import append_row, read_rows, truncate_rows
+from student.training.metrics import append_row, is_number, read_rows, truncate_rows
+from vocab.errors import InputError
 
 FILE = "evaluations.jsonl"
 BEST = "best"  # a folder of transformers in the student's folder
@@ -25,7 +27,7 @@ class Evaluations:
         """done: steps of the checkpoint from which training continues; later looks are forgotten, because they come again."""
         self._out, self._evaluate, self._tokenizer = out, evaluate, tokenizer
         truncate_rows(out, done, FILE)
-        self._best = min((row["mean_loss"] for row in read_rows(out, FILE)), default=float("inf"))
+        self._best = min((row["mean_loss"] for row in read_looks(out)), default=float("inf"))
 
     def look(self, model: Any, step: int) -> dict[str, Any]:
         """Score the model; the row, which is on the disk now. A model with a lower mean loss than all before it goes into best/."""
@@ -49,4 +51,22 @@ class Evaluations:
 
 def best_look(out: Path) -> dict[str, Any] | None:
     """The row of the best student of a folder; None if there was no look."""
-    return min(read_rows(out, FILE), key=lambda row: (row["mean_loss"], row["step"]), default=None)
+    return min(read_looks(out), key=lambda row: (row["mean_loss"], row["step"]), default=None)
+
+
+def read_looks(out: Path) -> list[dict[str, Any]]:
+    """The rows of evaluations.jsonl. Raises InputError for one whose mean loss is no number: which student is best would be a guess."""
+    rows = read_rows(out, FILE)
+    if wrong := [row["step"] for row in rows if not is_number(row.get("mean_loss"))]:
+        raise InputError(
+            f"{out / FILE}: the row of step {wrong[0]} has no number as its mean_loss; expected what this program wrote: put the file "
+            "back, or remove the row"
+        )
+    return rows
+
+
+def kept_step(out: Path) -> int | None:
+    """The step of the student in best/; None if it does not say."""
+    file = out / BEST / _STATE
+    step = read_state_file(file).get("step") if file.is_file() else None
+    return step if isinstance(step, int) else None

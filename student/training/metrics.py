@@ -107,7 +107,9 @@ def read_rows(out: Path, name: str = FILE) -> list[dict[str, Any]]:
 
 def is_number(value: Any) -> bool:
     """Whether a value of a row is a finite number."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if isinstance(value, int):
+        return not isinstance(value, bool) and abs(value) < 2**63
+    return isinstance(value, float) and math.isfinite(value)
 
 
 def truncate_rows(out: Path, step: int, name: str = FILE) -> None:

@@ -1,5 +1,6 @@
 """Several runs: the same sections, a column for each run in tables, a line for each student in plots."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -56,3 +57,8 @@ def test_the_same_run_twice_is_refused(whole: Path, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(whole)
     with pytest.raises(InputError, match="found the same run twice"):
         labels([whole, tmp_path / "link"])
+
+
+def test_a_name_that_no_page_can_show_is_refused() -> None:
+    with pytest.raises(InputError, match="found a name that is not UTF-8"):
+        labels([Path(os.fsdecode(b"runs/\xff"))])

@@ -11,7 +11,7 @@ from transformers import AutoModelForMaskedLM
 
 from data.shards import list_shards, read_shards
 from student.heldout import score
-from student.training.evaluation import FILE, best_look
+from student.training.evaluation import FILE, Evaluations, best_look
 from student.training.metrics import read_rows
 from student.training.trackers import flat
 from tests.support.student_shards import make_shards
@@ -117,6 +117,14 @@ def curves(out: Path) -> dict[str, dict[int, float]]:
     events = EventAccumulator(str(out / "logs"))
     events.Reload()
     return {name: {event.step: event.value for event in events.Scalars(name)} for name in events.Tags()["scalars"]}
+
+
+@pytest.mark.parametrize("row", [{"step": 20}, {"step": 20, "mean_loss": "low"}, {"step": 20, "mean_loss": 10**400}])
+def test_a_look_without_a_mean_loss_decides_nothing(tmp_path: Path, row: dict[str, Any]) -> None:
+    (tmp_path / FILE).write_text("".join(json.dumps(one) + "\n" for one in ({"step": 10, "mean_loss": 3.0}, row)))
+    for use in (lambda: best_look(tmp_path), lambda: Evaluations(tmp_path, lambda _: {}, tmp_path, 20)):
+        with pytest.raises(InputError, match=r"evaluations\.jsonl: the row of step 20 has no number as its mean_loss"):
+            use()
 
 
 def test_tensorboard_shows_the_metrics(run: Path, tmp_path: Path) -> None:
