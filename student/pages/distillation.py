@@ -8,7 +8,8 @@ from student.bilingual.distil_result import LOOK_COLUMNS, look_values
 from student.pages.bilingual_files import BilingualFiles
 from student.pages.blocks import Block, Figure, Figures, Grid, Heading, Key, Note, Section, crossed
 from student.pages.plots import Line, draw_lines, line_key, line_of
-from student.pages.run_files import CUT, RunFiles
+from student.pages.run_files import RunFiles
+from student.pages.student_files import CUT
 from student.training.metrics import is_number
 
 _Pair = tuple[RunFiles, BilingualFiles]

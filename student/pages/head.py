@@ -6,7 +6,8 @@ from typing import Any
 from data.table import UNKNOWN
 from student.pages.bilingual_files import BilingualFiles
 from student.pages.blocks import Block, Grid, Heading, Note, Section, grouped_head
-from student.pages.run_files import RunFiles, StudentFiles
+from student.pages.run_files import RunFiles
+from student.pages.student_files import StudentFiles
 
 
 def lead(run: RunFiles) -> str:

@@ -15,44 +15,17 @@ from data.recipe import Recipe
 from data.recipe_file import load_any_recipe, parse_recipe
 from data.run import Run
 from data.shards import list_shards, read_shards
-from data.state_file import read_state_file
 from data.storage import join
-from data.storage_faults import storage_fault
-from student.heldout import FILE as SCORES
-from student.heldout import Heldout, read_heldout
 from student.pages.bilingual_files import BilingualFiles, read_bilingual
+from student.pages.student_files import StudentFiles, is_student, read_student
 from student.tasks.results import Evaluation, read_evaluation
-from student.training import evaluation, metrics
-from student.training.output import IDENTITY, is_finished
+from student.training.output import IDENTITY
 from vocab.errors import InputError
 
 _TASKS = ("ner", "udpos", "xnli", "pawsx", "qa")
 _BILINGUAL = {"teacher", "windows"}  # settings of a student of `distil` that no other student has
 _DEPTH = 4  # folders below the run in which evaluations are looked for
 _OTHERS = {PREDICTIONS, HELDOUT, "vocab", "corpora", "teachers", "checkpoints", "best", "restricted"}  # hold no evaluations
-
-
-CUT = "{} has a line that cannot be read; the rows before it are shown."
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class StudentFiles:
-    """One student of a run.
-
-    settings  what its weights depend on, as "train.steps"; empty if the folder does not say
-    rows      of metrics.jsonl
-    cut       files of rows with a line that could not be read: only the rows before it are here
-    looks     of evaluations.jsonl
-    scores    of heldout.json, None if it was not scored
-    """
-
-    name: str
-    finished: bool
-    settings: Mapping[str, Any]
-    rows: Sequence[Mapping[str, Any]]
-    cut: Sequence[str]
-    looks: Sequence[Mapping[str, Any]]
-    scores: Heldout | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,7 +72,7 @@ def read_run_files(folder: Path, label: str) -> RunFiles:
             f"{folder}: no such folder; expected the folder of a run, as `mergedistill run RECIPE --out {folder}` makes it"
         )
     places = sorted(place for place in folder.iterdir() if place.is_dir() and not place.name.startswith("."))
-    students = [_student(place) for place in places if _is_student(place)]
+    students = [read_student(place) for place in places if place.name not in _OTHERS and is_student(place)]
     evaluations = [read_evaluation(file) for file in _evaluation_files(folder)]
     recipe = _recipe(folder, students)
     if isinstance(recipe, BilingualRecipe):
@@ -182,44 +155,6 @@ def _is_text(folder: Path) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def _is_student(folder: Path) -> bool:
-    return folder.name not in _OTHERS and any((folder / name).is_file() for name in (IDENTITY, metrics.FILE))
-
-
-def _student(folder: Path) -> StudentFiles:
-    try:
-        return _read_student(folder)
-    except OSError as error:  # a file that could not be read says nothing about its content
-        raise storage_fault(error.filename or folder, error, local=True) or error from None
-
-
-def _read_student(folder: Path) -> StudentFiles:
-    rows = {name: metrics.read_rows(folder, name) for name in (metrics.FILE, evaluation.FILE)}
-    scores = read_heldout(folder)
-    if scores is None and (folder / SCORES).exists():
-        (folder / SCORES).read_bytes()  # raises OSError if that is what is wrong
-        raise InputError(
-            f"{folder / SCORES}: is not as `mergedistill train` writes it; remove it and run `mergedistill train` again with --resume: "
-            "it scores the student, and trains nothing twice"
-        )
-    return StudentFiles(
-        name=folder.name,
-        finished=is_finished(folder),
-        settings=read_state_file(folder / IDENTITY) if (folder / IDENTITY).is_file() else {},
-        rows=rows[metrics.FILE],
-        cut=[name for name, found in rows.items() if len(found) < _lines(folder / name)],
-        looks=rows[evaluation.FILE],
-        scores=scores,
-    )
-
-
-def _lines(path: Path) -> int:
-    """Lines of a file that are not empty."""
-    if not path.is_file():
-        return 0
-    return sum(bool(line.strip()) for line in path.read_text(encoding="utf-8", errors="replace").splitlines())
 
 
 def _recipe(folder: Path, students: Sequence[StudentFiles]) -> Recipe | BilingualRecipe | None:

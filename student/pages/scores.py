@@ -6,7 +6,8 @@ from data.table import UNKNOWN
 from student.heldout import Heldout, Score, mean_of_languages, same_rows
 from student.pages.blocks import Block, Figure, Figures, Grid, Key, Note, Section, grouped_head
 from student.pages.plots import Bars, bar_key, draw_bars
-from student.pages.run_files import RunFiles, StudentFiles
+from student.pages.run_files import RunFiles
+from student.pages.student_files import StudentFiles
 
 _RDT = (
     "RDT: relative deviation from the teacher, 100 · (student − teacher) / teacher, of accuracy, in percent; positive means that the "

@@ -6,7 +6,8 @@ from typing import Any
 from data.table import UNKNOWN
 from student.pages.blocks import Block, Figure, Figures, Grid, Note, Section, grouped_head
 from student.pages.plots import draw_lines, line_key, line_of
-from student.pages.run_files import CUT, RunFiles, StudentFiles
+from student.pages.run_files import RunFiles
+from student.pages.student_files import CUT, StudentFiles
 from student.training.metrics import is_number
 
 _Rows = Sequence[Mapping[str, Any]]
