@@ -122,12 +122,14 @@ class Plan:
         shared = store is not None and store == own and run != SHARED
         first = (self.cache(SHARED, SHARED),) if shared else ()  # it computes all of them: two launches must not write one store
         percent = (variant or Variant()).text
+        shards = store or f"runs/{run}"
         return self.step(
             f"cache {run}",
             ("vocab", *common),
             ("predict", *common),
-            ("validate", f"{store or f'runs/{run}'}/predictions", "--vocab", f"runs/{run}/vocab"),
+            ("validate", f"{shards}/predictions", "--vocab", f"runs/{run}/vocab"),
             ("vocab", *common, "--report"),
+            checks=(("validate", f"{shards}/heldout", "--vocab", f"runs/{run}/vocab"),),
             needs=(
                 *(self.teacher(*named_teacher(teacher["model"])) for teacher in content["teachers"]),
                 *(self.corpus(language) for language in content["corpora"]),

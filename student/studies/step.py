@@ -36,6 +36,7 @@ class Step:
 
     name: str  # as "student similar-small/gold"; no other step of the work folder has it
     commands: tuple[tuple[str, ...], ...]  # arguments of `mergedistill`
+    checks: tuple[tuple[str, ...], ...] = ()  # commands after them that change nothing, so they are no part of the identity
     needs: tuple["Step", ...] = ()
     inputs: Mapping[str, Path] = field(default_factory=dict)  # path in the work folder → a file from outside, to which it links
     holds: str = ""  # what only one step at a time may write, beside its own folders
@@ -141,13 +142,14 @@ def run_step(work: Path, step: Step, environment: Mapping[str, str]) -> None:
         write_text(work / name, text)
     started = time.monotonic()
     with log_of(work, step).open("a", encoding="utf-8") as log:
-        for command in step.commands:
+        for command in (*step.commands, *step.checks):
             arguments = resumed(work, command)
             if arguments is None:
                 continue
             log.write(f"$ mergedistill {' '.join(arguments)}\n")
             log.flush()
-            with output_of(work, step).open("w", encoding="utf-8") as out:
+            kept = output_of(work, step) if command in step.commands else Path(os.devnull)
+            with kept.open("w", encoding="utf-8") as out:
                 # stdin: nothing may ask a question.
                 code = subprocess.run(
                     [sys.executable, *_PROGRAM, *arguments],

@@ -66,7 +66,7 @@ def test_a_name_is_one_step_in_all_studies(plan: Plan) -> None:
 def test_the_program_has_the_commands_and_their_options(plan: Plan) -> None:
     """Every command is parsed as the program would, without being run."""
     for step in all_steps(plan):
-        for arguments in step.commands:
+        for arguments in (*step.commands, *step.checks):
             name, rest = arguments[0], [*arguments[1:]]
             command: click.Command = cli.main.commands[name]
             if isinstance(command, click.Group):
@@ -83,6 +83,13 @@ def test_recipes_of_all_steps_accept_their_settings(plan: Plan, tmp_path: Path) 
         for command in step.commands:
             if command[0] in ("vocab", "predict", "train"):
                 load_recipe(tmp_path / command[1], [command[place + 1] for place, part in enumerate(command) if part == "--set"])
+
+
+def test_a_cache_is_validated_whole(plan: Plan) -> None:
+    for step in all_steps(plan):
+        if step.name.startswith("cache "):
+            of = {command[1].rpartition("/")[2] for command in (*step.commands, *step.checks) if command[0] == "validate"}
+            assert of == {"predictions", "heldout"}
 
 
 def test_one_launch_at_a_time_writes_a_shared_store(plan: Plan) -> None:

@@ -43,6 +43,19 @@ def test_identity_is_of_commands_content_and_steps_before(tmp_path: Path) -> Non
     assert [step.name for step in before(second)] == ["first", "second"]
 
 
+def test_a_check_is_no_part_of_the_identity_and_a_step_that_fails_it_is_not_done(tmp_path: Path) -> None:
+    (tmp_path / "bad.toml").write_text("name = 3", encoding="utf-8")
+    sound = Step(name="one", commands=(SCHEMA,), checks=(("recipe", "--schema", "--bilingual"),))
+    broken = Step(name="one", commands=(SCHEMA,), checks=(("recipe", "bad.toml"),))
+    assert sound.identity == broken.identity
+    with pytest.raises(InputError, match="the step 'one' failed with exit code 2"):
+        run_step(tmp_path, broken, {})
+    assert not mark(tmp_path, broken).exists()
+    run_step(tmp_path, sound, {})
+    assert is_done(tmp_path, broken)  # a step that is done is not checked again
+    assert json.loads(output_of(tmp_path, sound).read_text())["title"] == "Recipe"  # that of the command, not of the check
+
+
 def test_steps_run_once_each_after_those_it_needs(tmp_path: Path) -> None:
     first, second = steps(tmp_path)
     work, ended = tmp_path / "work", []
