@@ -18,7 +18,14 @@ BEST = "similar-small from its teachers"  # beside the paper's nine: what the pr
 SMALL = " in small batches"  # the same tokens in four times as many steps of a quarter of the tokens
 TUNED = " tuned"  # other masks and schedules, the same tokens: see _TUNED
 GOLD = " gold alone"
-BESIDE = (BEST, f"similar-small{SMALL}", f"{BEST}{SMALL}", f"similar-small{TUNED}", f"similar-small{TUNED}{GOLD}", f"{BEST}{TUNED}")
+BESIDE = (
+    BEST,
+    *(f"{name}{SMALL}" for name in ("similar-small", BEST)),
+    f"similar-small{TUNED}",
+    f"dissimilar-small{TUNED}",
+    f"similar-small{TUNED}{GOLD}",
+    f"{BEST}{TUNED}",
+)
 SEEDS = 3  # of the fine-tuning, for disjoint teachers; 1 for overlapping ones
 SPECIAL, OTHER = ("ar", "zh"), ("de", "en")  # languages of the specialist, and of the broad teacher alone
 ROUTE = dict.fromkeys(SPECIAL, "specialist")  # where both teachers label a language, students read with its pieces
@@ -45,6 +52,7 @@ def cells(plan: Plan) -> list[Cell]:
         (f"{BEST}{SMALL}", "similar-small", "best-small-batches", {**own, **small}),
         (f"similar-small{TUNED}", "similar-small", "student", _TUNED),
         (f"similar-small{TUNED}{GOLD}", "similar-small", "gold", {**_TUNED, "train.labels": "gold"}),
+        (f"dissimilar-small{TUNED}", "dissimilar-small", "student", {**_TUNED, "train.steps": 4400}),
         (f"{BEST}{TUNED}", "similar-small", "best", {**_TUNED, **_BEST, "train.learning_rate": 1e-3}),
     ]
     for name, recipe, folder, settings in students:
@@ -127,8 +135,8 @@ def _students() -> list[str]:
 
 
 def _recipe(name: str) -> str:
-    """The recipe of a student of the study."""
-    return "similar-small" if name in BESIDE else name.removesuffix(GOLD)
+    """The recipe of a student of the study: the first word of its name."""
+    return name.split()[0]
 
 
 def _disjoint(found: Mapping[str, Values]) -> Table:
