@@ -14,7 +14,8 @@ from student.studies.step import Step
 
 DISJOINT = ("similar-small", "dissimilar-small")
 OVERLAPPING = ("mbert-small", "muril-small", "both-all-small", "both-best-small", "sm1-small", "sm2-small")
-BEST = "similar-small from its teachers"  # beside the paper's nine: what the project recommends
+FROM = " from its teachers"
+BEST = f"similar-small{FROM}"  # beside the paper's nine: what the project recommends
 SMALL = " in small batches"  # the same tokens in four times as many steps of a quarter of the tokens
 TUNED = " tuned"  # other masks and schedules, the same tokens: see _TUNED
 GOLD = " gold alone"
@@ -25,6 +26,7 @@ BESIDE = (
     f"dissimilar-small{TUNED}",
     f"similar-small{TUNED}{GOLD}",
     f"{BEST}{TUNED}",
+    f"dissimilar-small{FROM}{TUNED}",
 )
 SEEDS = 3  # of the fine-tuning, for disjoint teachers; 1 for overlapping ones
 SPECIAL, OTHER = ("ar", "zh"), ("de", "en")  # languages of the specialist, and of the broad teacher alone
@@ -43,6 +45,7 @@ def cells(plan: Plan) -> list[Cell]:
         judged = _Judged(f"teacher {name}", teacher_folder(name), kind.languages, plan.teacher(name))
         found += _scores(plan, judged, zero_shot=name == "broad")
     small: Settings = {**_SMALL, "train.learning_rate": 1e-3}
+    longer: Settings = {"train.steps": 4400}  # of three languages, for the same share of the teachers' tokens
     own: Settings = {**_BEST, "train.tail": "ghost", "train.gold_start": 0.5}
     students: list[tuple[str, str, str, Settings]] = [
         *((recipe, recipe, "student", {}) for recipe in (*DISJOINT, *OVERLAPPING)),
@@ -52,8 +55,11 @@ def cells(plan: Plan) -> list[Cell]:
         (f"{BEST}{SMALL}", "similar-small", "best-small-batches", {**own, **small}),
         (f"similar-small{TUNED}", "similar-small", "student", _TUNED),
         (f"similar-small{TUNED}{GOLD}", "similar-small", "gold", {**_TUNED, "train.labels": "gold"}),
-        (f"dissimilar-small{TUNED}", "dissimilar-small", "student", {**_TUNED, "train.steps": 4400}),
-        (f"{BEST}{TUNED}", "similar-small", "best", {**_TUNED, **_BEST, "train.learning_rate": 1e-3}),
+        (f"dissimilar-small{TUNED}", "dissimilar-small", "student", {**_TUNED, **longer}),
+        *(
+            (f"{recipe}{FROM}{TUNED}", recipe, "best", {**_TUNED, **steps, **_BEST, "train.learning_rate": 1e-3})
+            for recipe, steps in (("similar-small", {}), ("dissimilar-small", longer))
+        ),
     ]
     for name, recipe, folder, settings in students:
         run, cached = (f"{recipe}-masked-30", _MASKED) if TUNED in name else (recipe, None)
