@@ -10,7 +10,8 @@ from student.studies.cells import Cell, Values, student_values, task_values
 from student.studies.deviations import mean_score
 from student.studies.outcome import Outcome
 from student.studies.plan import Plan, Settings
-from student.studies.students import OTHER, SPECIAL, route_of
+from student.studies.students import route_of
+from student.studies.students_outcome import OTHER, SPECIAL
 
 BUDGET = 8000  # about half of the union
 WAYS = {
