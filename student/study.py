@@ -32,7 +32,7 @@ STUDIES: Mapping[str, ModuleType] = {
 }
 
 
-_FEW = 20  # trainings whose minutes are listed one by one
+_FEW = 30  # trainings whose minutes are listed one by one
 RESULTS = ("result.json", "README.md", "plot.svg")
 
 
