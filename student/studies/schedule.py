@@ -77,8 +77,8 @@ def outcome(found: Mapping[str, Values]) -> Outcome:
         ],
         findings=_findings(found),
         limits=[
-            "One seed, and students that are far from done: after a fifth of the steps that they would need, a schedule that keeps a high "
-            "learning rate longer has an advantage of its own. That is why gold labels alone have both schedules too.",
+            "One seed, and students that are far from done: there, a schedule that keeps a high learning rate longer has an advantage of "
+            "its own. That is why gold labels alone have both schedules too.",
             "Held-out text only. The study students has scores of tasks for students with wsd, more masks and smaller steps.",
         ],
         plot=plots.bars([*LABELS], series, "mean RDT, %") if series else None,
