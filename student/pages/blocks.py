@@ -155,6 +155,17 @@ def of_table(table: Table, *, names: int = 1) -> Grid:
     )
 
 
+def recipes(runs: Sequence[tuple[str, Mapping[str, str]]]) -> Grid:
+    """What the recipes of runs say: (label of the run, name → what it says). A column for each run; one run needs no heading."""
+    several = len(runs) > 1
+    names = dict.fromkeys(name for _, facts in runs for name in facts)
+    return Grid(
+        title="Recipes" if several else "Recipe",
+        head=[[Heading(text=""), *(Heading(text=label) for label, _ in runs)]] if several else [],
+        rows=[[name, *(facts.get(name, UNKNOWN) for _, facts in runs)] for name in names],
+    )
+
+
 def grouped_head(corner: str, groups: Sequence[tuple[str, Sequence[str]]]) -> list[list[Heading]]:
     """The headings of a table that has a group of columns for each run: (label of the run, its columns). One run needs no groups."""
     columns = [Heading(text=corner), *(Heading(text=text) for _, texts in groups for text in texts)]

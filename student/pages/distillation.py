@@ -6,7 +6,7 @@ from typing import Any
 from data.table import UNKNOWN
 from student.bilingual.distil_result import LOOK_COLUMNS, look_values
 from student.pages.bilingual_files import BilingualFiles
-from student.pages.blocks import Block, Figure, Figures, Grid, Heading, Key, Note, Section, crossed
+from student.pages.blocks import Block, Figure, Figures, Key, Note, Section, crossed, recipes
 from student.pages.plots import Line, draw_lines, line_key, line_of
 from student.pages.run_files import RunFiles
 from student.pages.student_files import CUT
@@ -51,7 +51,7 @@ def distillation(runs: Sequence[RunFiles]) -> Section:
         if not run.students[0].finished
     ]
     blocks += [Note(text=f"{run.label}: {CUT.format(name)}") for run, _ in pairs for name in run.students[0].cut]
-    blocks.append(_facts(pairs))
+    blocks.append(recipes([(run.label, _column(run, found)) for run, found in pairs]))
     looked = [(run, found) for run, found in pairs if found.looks]
     states, several = _states(pairs), len(pairs) > 1
     masked = [_masked_lm(run, found, number, several=several) for number, (run, found) in enumerate(looked)]
@@ -75,16 +75,6 @@ def distillation(runs: Sequence[RunFiles]) -> Section:
             )
         )
     return Section(name="distillation", title="Bilingual distillation", blocks=blocks)
-
-
-def _facts(pairs: Sequence[_Pair]) -> Grid:
-    columns = [_column(run, found) for run, found in pairs]
-    several = len(pairs) > 1
-    return Grid(
-        title="Recipes" if several else "Recipe",
-        head=[[Heading(text=""), *(Heading(text=run.label) for run, _ in pairs)]] if several else [],
-        rows=[[name, *(column[name] for column in columns)] for name in columns[0]],
-    )
 
 
 def _column(run: RunFiles, found: BilingualFiles) -> dict[str, str]:
@@ -133,13 +123,10 @@ def _masked_lm(run: RunFiles, found: BilingualFiles, number: int, *, several: bo
     """The student's masked-LM loss by language, and the teacher's, which stays the same."""
     lines, legend = list[Line](), list[Key]()
     for language in found.looks[0]["languages"]:
+        rows = [{**look["languages"][language], "step": look["step"]} for look in found.looks if language in look["languages"]]
         for who, key in (("student", "mlm_loss"), ("teacher", "teacher_mlm_loss")):
-            looks = [look for look in found.looks if language in look["languages"]]
-            index = len(lines)
-            lines.append(
-                Line(index=index, x=[look["step"] for look in looks], y=[look["languages"][language][key] for look in looks])
-            )
-            legend.append(line_key(index, f"{language}: {who}"))
+            legend.append(line_key(len(lines), f"{language}: {who}"))
+            lines.append(line_of(len(lines), rows, "step", key))
     title = "Masked-LM loss on the validation windows" + (f" of {run.label}" if several else "")
     return Figure(
         title=title,

@@ -5,7 +5,7 @@ from typing import Any
 
 from data.table import UNKNOWN
 from student.pages.bilingual_files import BilingualFiles
-from student.pages.blocks import Block, Grid, Heading, Note, Section, grouped_head
+from student.pages.blocks import Block, Grid, Note, Section, grouped_head, recipes
 from student.pages.run_files import RunFiles
 from student.pages.student_files import StudentFiles
 
@@ -37,15 +37,7 @@ def _bilingual_lead(found: BilingualFiles) -> str:
 
 def head(runs: Sequence[RunFiles]) -> Section:
     """The recipe of each run, and the settings of its students."""
-    facts = [_facts(run) for run in runs]
-    names = list(dict.fromkeys(name for found in facts for name in found))
-    blocks: list[Block] = [
-        Grid(
-            title="Recipes" if len(runs) > 1 else "Recipe",
-            head=[[Heading(text=""), *(Heading(text=run.label) for run in runs)]] if len(runs) > 1 else [],
-            rows=[[name, *(found.get(name, UNKNOWN) for found in facts)] for name in names],
-        )
-    ]
+    blocks: list[Block] = [recipes([(run.label, _facts(run)) for run in runs])]
     blocks += [
         Note(
             text=f"{run.label}: nothing in the folder holds the recipe yet; predict writes it there:",
